@@ -1,0 +1,1 @@
+//! Choosing among targets: algorithms and health

@@ -1,0 +1,1 @@
+//! The console's pages, served on the admin listener

@@ -1,0 +1,1 @@
+//! A small game server and simulated players for the demo, load tests and tests

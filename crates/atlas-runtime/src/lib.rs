@@ -1,0 +1,1 @@
+//! A process's life: configuration, logs, metrics, the admin listener, tasks, signals, drain

@@ -1,0 +1,1 @@
+//! Seeded simulation: a tick loop with drawn faults, traces, replay, planted bugs

@@ -1,0 +1,1 @@
+//! Test helpers: binaries with ready files, WebSocket clients, deadlines, screenshots

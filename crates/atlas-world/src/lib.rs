@@ -1,0 +1,1 @@
+//! Regions, motion, the session and its transfer as a state machine

@@ -1,0 +1,2 @@
+//! One binary that runs multiplayer worlds.
+fn main() {}
