@@ -1,2 +1,86 @@
-//! The workspace's chores.
-fn main() {}
+//! The workspace's chores, one command each: `cargo xtask ci | test | tidy | docs | fresh | sim | bench`.
+//!
+//! The gate (`ci`) only reads and runs; what it finds is mended by other commands (`cargo fmt`, `cargo xtask docs`).
+//! Everything here shells out to cargo and prints: it is the one crate besides the binary that does.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore's output is its purpose"
+)]
+
+mod bench;
+mod ci;
+mod counts;
+mod docs;
+mod error;
+mod fresh;
+mod peers;
+mod process;
+mod sim;
+mod steps;
+mod test;
+mod tidy;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Error;
+use crate::workspace::Workspace;
+
+/// The workspace's chores
+#[derive(Parser)]
+#[command(name = "cargo xtask", disable_version_flag = true)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run the whole gate: format, lints, tidy, docs, licences, rustdoc, tests
+    Ci,
+    /// Run every test: unit, integration, documentation, and the simulator's short form
+    Test(test::Arguments),
+    /// Check what compilers do not: floors, module docs, file lengths, links, reasons
+    Tidy,
+    /// Write the generated reference pages (and the book, where mdbook is installed)
+    Docs(docs::Arguments),
+    /// Run the README's commands in a clean clone with an empty home and target directory
+    Fresh(fresh::Arguments),
+    /// Run the seeded simulation
+    Sim(sim::Arguments),
+    /// Measure beside peers and print a table
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            let mut cause = std::error::Error::source(&error);
+            while let Some(inner) = cause {
+                eprintln!("  because: {inner}");
+                cause = inner.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Error> {
+    let workspace = Workspace::open()?;
+    match arguments.chore {
+        Chore::Ci => ci::run(&workspace),
+        Chore::Test(arguments) => test::run(&workspace, &arguments),
+        Chore::Tidy => tidy::run(&workspace),
+        Chore::Docs(arguments) => docs::run(&workspace, &arguments),
+        Chore::Fresh(arguments) => fresh::run(&workspace, &arguments),
+        Chore::Sim(arguments) => sim::run(&workspace, &arguments),
+        Chore::Bench(arguments) => bench::run(&workspace, &arguments),
+    }
+}

@@ -1,0 +1,37 @@
+//! Benchmarks: builds what is measured and the measuring program, then runs it.
+
+use crate::error::Error;
+use crate::process;
+use crate::workspace::Workspace;
+
+/// What `cargo xtask bench` understands: a benchmark's name, then its own flags.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Which benchmark
+    #[arg(value_parser = ["edge"])]
+    name: String,
+    /// The benchmark's own flags (`cargo xtask bench edge --help` lists them)
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    flags: Vec<String>,
+}
+
+/// Builds in release mode and runs the benchmark.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Error> {
+    process::run(workspace.cargo().args([
+        "build",
+        "--release",
+        "--package",
+        "atlas",
+        "--package",
+        "atlas-bench",
+    ]))?;
+    let programs = workspace.target.join("release");
+    process::run(
+        std::process::Command::new(programs.join("atlas-bench"))
+            .current_dir(&workspace.root)
+            .arg(&arguments.name)
+            .arg("--atlas")
+            .arg(programs.join("atlas"))
+            .args(&arguments.flags),
+    )
+}
