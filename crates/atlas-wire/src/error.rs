@@ -1,6 +1,7 @@
 //! The crate's error: whose fault a refused input is.
 
 use crate::frame::Violation;
+use crate::upgrade::{BadAnswer, Refusal, Unwritable};
 
 /// Why an input was refused, by the kind of input.
 #[derive(Debug, thiserror::Error)]
@@ -8,4 +9,13 @@ pub enum Error {
     /// The peer broke the framing rules; the connection is closed with the violation's code.
     #[error("websocket framing broken")]
     Frame(#[from] Violation),
+    /// A client's request is refused with the status that the refusal names.
+    #[error("upgrade request refused")]
+    Request(#[from] Refusal),
+    /// A game server's answer breaks the handshake; the server is at fault.
+    #[error("upgrade answer refused")]
+    Answer(#[from] BadAnswer),
+    /// A value of ours does not fit a request.
+    #[error("upgrade request cannot be written")]
+    Unwritable(#[from] Unwritable),
 }

@@ -1,7 +1,7 @@
 //! What travels at the edge: WebSocket frames, upgrade heads, the link's and the client's messages, dialects.
 //!
 //! Entry points, in the order in which a connection meets them:
-//! `upgrade` reads a client's request head, makes the request to the game server of it, reads the answer and makes
+//! [`upgrade`] reads a client's request head, makes the request to the game server of it, reads the answer and makes
 //! the client's; [`frame`] reads and writes frame headers, masks, and checks the order of fragments.
 //!
 //! Nothing here does I/O, keeps time or draws random numbers: bytes in, decisions and bytes out. No input makes any of
@@ -11,5 +11,6 @@ mod error;
 
 pub mod frame;
 pub mod tag;
+pub mod upgrade;
 
 pub use error::Error;
