@@ -1,14 +1,16 @@
 //! Test helpers for every crate of the workspace: deadlines instead of sleeps, the built binary with its ready file,
-//! WebSocket clients and servers, and the admin API.
+//! WebSocket clients and servers, the admin API, and a headless browser.
 //!
 //! Entry points: [`Deadline`] and [`eventually`], [`Atlas`] (a running `atlas`), [`Process`] (any child), [`Client`]
-//! and [`RawClient`] (players), [`GameServer`] (a game), [`Http`] (the admin API) and [`Events`] (its streams).
+//! and [`RawClient`] (players), [`GameServer`] (a game), [`Http`] (the admin API) and [`Events`] (its streams),
+//! [`Browser`] and [`Page`].
 //!
 //! Invariants: nothing here waits without a deadline, everything listens and dials on loopback, and whatever was
 //! started ends when its handle is dropped. Failures are values of [`Error`] that name what was awaited and what was
 //! seen instead, so that a test's `unwrap` explains itself.
 
 mod atlas;
+mod browser;
 mod deadline;
 mod error;
 mod frame;
@@ -19,6 +21,7 @@ mod raw;
 mod websocket;
 
 pub use atlas::{Atlas, AtlasBuilder, Ready};
+pub use browser::{Browser, Page, Scheme, Viewport};
 pub use deadline::{Deadline, eventually, eventually_async, eventually_some};
 pub use error::{Error, Result};
 pub use frame::{RawFrame, opcode};

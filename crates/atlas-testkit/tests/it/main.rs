@@ -1,7 +1,8 @@
 //! The helpers against each other: clients and game servers on loopback.
 
 use atlas_testkit::{
-    Client, Deadline, GameServer, RawClient, RawFrame, Received, Seen, eventually, opcode,
+    Browser, Client, Deadline, GameServer, RawClient, RawFrame, Received, Scheme, Seen, Viewport,
+    eventually, opcode,
 };
 use tokio_tungstenite::tungstenite::Message;
 
@@ -137,4 +138,45 @@ async fn raw_frames_go_in_and_come_out() {
             ..
         })
     ));
+}
+
+#[tokio::test]
+async fn a_browser_shows_a_page_takes_keys_and_keeps_errors() {
+    let deadline = Deadline::seconds(60);
+    let Some(browser) = Browser::start(deadline).await.unwrap() else {
+        println!("skipped: no chromium or google-chrome in PATH");
+        return;
+    };
+    let page = browser.page(Viewport::PHONE, deadline).await.unwrap();
+    page.prefer(Scheme::Dark, true, deadline).await.unwrap();
+    let html = "data:text/html,<meta name=viewport content='width=device-width'><title>t</title>\
+        <p>hello</p><input><button onclick=\"throw new Error('pressed')\">b</button>";
+    page.go(html, deadline).await.unwrap();
+    assert_eq!(page.text("p", deadline).await.unwrap(), "hello");
+    let seen = page
+        .evaluate("[innerWidth, matchMedia('(prefers-color-scheme: dark) and (prefers-reduced-motion)').matches]", deadline)
+        .await
+        .unwrap();
+    assert_eq!(seen, serde_json::json!([360, true]));
+
+    page.press("Tab", deadline).await.unwrap();
+    page.type_text("typed", deadline).await.unwrap();
+    page.wait_for(
+        "document.querySelector('input').value === 'typed'",
+        deadline,
+    )
+    .await
+    .unwrap();
+    assert_eq!(page.errors(), Vec::<String>::new());
+    page.click("button", deadline).await.unwrap();
+    eventually(deadline, "the page's error", || page.errors().len() == 1)
+        .await
+        .unwrap();
+    assert!(page.errors()[0].contains("pressed"), "{:?}", page.errors());
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("page.png");
+    page.screenshot(&file, deadline).await.unwrap();
+    assert!(std::fs::read(&file).unwrap().starts_with(b"\x89PNG"));
+    browser.close(deadline).await.unwrap();
 }
