@@ -32,6 +32,9 @@ pub use directory::{Directory, MemoryDirectory, Outcome, Record};
 pub use event::{Answer, Destination, Event, Reason, Timer};
 pub use motion::{Motion, Observed};
 pub use region::{Error, Region, Regions};
+#[cfg(feature = "planted-bugs")]
+#[doc(hidden)]
+pub use session::Planted;
 pub use session::{Phase, Session};
 pub use settings::Settings;
 pub use surroundings::{LinkId, Message, ServerId, State, Surroundings};

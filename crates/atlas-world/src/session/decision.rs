@@ -1,0 +1,238 @@
+//! The compare-and-set that decides an attempt, through refusals and unknown outcomes.
+//!
+//! Only two records can come of one attempt: the one that moves the session, and (if the move is given up while its
+//! outcome is unknown) the one that undoes it. Both expect the same record, so at most one is ever stored, however
+//! late a request arrives; reading back tells which.
+
+use atlas_base::Moment;
+
+use super::Session;
+use crate::{Command, Outcome, Record, Timer};
+
+/// What is asked of the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Store the record that moves the session.
+    Move,
+    /// Store the record that undoes the attempt.
+    Undo,
+    /// Say what is stored.
+    Read,
+}
+
+/// One attempt's question to the directory.
+#[derive(Debug)]
+pub(super) struct Decision {
+    /// What the record must replace.
+    pub(super) expected: Option<Record>,
+    /// The record that moves the session.
+    pub(super) moved: Record,
+    /// The record that undoes the attempt, once it has been asked for.
+    pub(super) undo: Option<Record>,
+    /// What is asked when the pause ends.
+    pub(super) next: Ask,
+    /// Names this decision's outcome timer.
+    pub(super) serial: u32,
+    asked: Ask,
+    /// The request under way; none while pausing.
+    request: Option<u64>,
+    /// Whether a request of this attempt, or of one before, may still be stored.
+    unsure: bool,
+    pauses: u8,
+}
+
+/// What an answer means for the attempt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Ruling {
+    /// Not an answer to what is waited for.
+    Stale,
+    /// The session is moved.
+    Moved,
+    /// The attempt is undone and can never be stored.
+    Undone,
+    /// Nothing is stored, and nothing of this attempt can be any more.
+    Refused,
+    /// Nothing is stored yet, but an earlier request may still arrive.
+    Kept,
+    /// No answer.
+    Unknown,
+    /// Another record of this owner, or none at all.
+    Other(Option<Record>),
+    /// Another edge owns the session.
+    Foreign,
+}
+
+impl Decision {
+    fn new(expected: Option<Record>, moved: Record, serial: u32, unsure: bool) -> Self {
+        Self {
+            expected,
+            moved,
+            undo: None,
+            next: Ask::Move,
+            serial,
+            asked: Ask::Move,
+            request: None,
+            unsure,
+            pauses: 0,
+        }
+    }
+
+    /// Whether an answer is under way.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.request.is_some()
+    }
+
+    /// Whether a request of this attempt, or of one before, may still be stored.
+    pub(super) fn may_be_stored(&self) -> bool {
+        self.unsure || self.request.is_some()
+    }
+
+    /// What `outcome` of `request` means.
+    pub(super) fn rule(&mut self, request: u64, outcome: Outcome) -> Ruling {
+        if self.request != Some(request) {
+            return Ruling::Stale;
+        }
+        self.request = None;
+        let found = match outcome {
+            Outcome::Won if self.asked == Ask::Undo => return Ruling::Undone,
+            Outcome::Won => return Ruling::Moved,
+            Outcome::Unknown => {
+                self.unsure = true;
+                return Ruling::Unknown;
+            }
+            Outcome::Lost(found) | Outcome::Is(found) => found,
+        };
+        if found == Some(self.moved) {
+            Ruling::Moved
+        } else if self.undo.is_some() && found == self.undo {
+            Ruling::Undone
+        } else if found == self.expected {
+            if self.unsure {
+                Ruling::Kept
+            } else {
+                Ruling::Refused
+            }
+        } else {
+            match found {
+                Some(record)
+                    if record.owner != self.moved.owner
+                        || record.generation != self.moved.generation =>
+                {
+                    Ruling::Foreign
+                }
+                other => Ruling::Other(other),
+            }
+        }
+    }
+
+    /// The next pause before asking again, in milliseconds: 0, then 50 doubling up to 1,600.
+    pub(super) fn next_pause_ms(&mut self) -> u64 {
+        let pauses = self.pauses;
+        self.pauses = (pauses + 1).min(7);
+        if pauses == 0 { 0 } else { 25 << pauses.min(6) }
+    }
+}
+
+impl Session {
+    /// Begins to decide for `moved`, which replaces what is stored now.
+    pub(super) fn decide(
+        &mut self,
+        now: Moment,
+        moved: Record,
+        out: &mut Vec<Command>,
+    ) -> Decision {
+        self.disarm();
+        let expected = self.stored.then_some(self.record);
+        let mut decision = Decision::new(expected, moved, self.steps, self.loose);
+        out.push(Command::SetTimer {
+            timer: Timer::Outcome(decision.serial),
+            at: now + self.settings.unknown_outcome_max,
+        });
+        self.ask(&mut decision, Ask::Move, out);
+        decision
+    }
+
+    /// Asks the directory.
+    pub(super) fn ask(&mut self, decision: &mut Decision, ask: Ask, out: &mut Vec<Command>) {
+        self.requests += 1;
+        let request = u64::from(self.requests);
+        decision.asked = ask;
+        decision.request = Some(request);
+        let record = match ask {
+            Ask::Move => decision.moved,
+            Ask::Undo => *decision.undo.get_or_insert_with(|| Record {
+                server: self.server,
+                epoch: {
+                    self.newest = self.newest.next();
+                    self.newest
+                },
+                transfer: None,
+                previous: Some(decision.moved.server),
+                ..decision.moved
+            }),
+            Ask::Read => {
+                out.push(Command::Read { request });
+                return;
+            }
+        };
+        out.push(Command::CompareAndSet {
+            request,
+            expected: decision.expected,
+            record,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atlas_base::{Epoch, TransferId};
+
+    use super::*;
+    use crate::ServerId;
+
+    fn record(epoch: u64, owner: u64) -> Record {
+        Record {
+            server: ServerId(epoch as u32),
+            epoch: Epoch(epoch),
+            transfer: Some(TransferId::from_u128(epoch.into())),
+            owner,
+            generation: 1,
+            previous: None,
+        }
+    }
+
+    /// Each row: was an earlier outcome unknown, what was asked, the answer, the ruling.
+    #[test]
+    fn rulings() {
+        use Ask::{Move, Read, Undo};
+        let (old, moved, undo) = (record(1, 1), record(2, 1), record(3, 1));
+        let foreign = record(4, 9);
+        let table = [
+            (false, Move, Outcome::Won, Ruling::Moved),
+            (false, Move, Outcome::Lost(Some(moved)), Ruling::Moved),
+            (false, Move, Outcome::Lost(Some(old)), Ruling::Refused),
+            (false, Move, Outcome::Unknown, Ruling::Unknown),
+            (true, Move, Outcome::Lost(Some(old)), Ruling::Kept),
+            (true, Read, Outcome::Is(Some(old)), Ruling::Kept),
+            (true, Read, Outcome::Is(Some(moved)), Ruling::Moved),
+            (true, Read, Outcome::Is(None), Ruling::Other(None)),
+            (true, Undo, Outcome::Won, Ruling::Undone),
+            (true, Undo, Outcome::Lost(Some(moved)), Ruling::Moved),
+            (true, Undo, Outcome::Lost(Some(undo)), Ruling::Undone),
+            (true, Undo, Outcome::Lost(Some(foreign)), Ruling::Foreign),
+        ];
+        for (unsure, asked, outcome, ruling) in table {
+            let mut decision = Decision::new(Some(old), moved, 1, unsure);
+            decision.asked = asked;
+            decision.request = Some(7);
+            decision.undo = (asked == Undo).then_some(undo);
+            assert_eq!(decision.rule(6, outcome), Ruling::Stale);
+            assert_eq!(
+                decision.rule(7, outcome),
+                ruling,
+                "{unsure} {asked:?} {outcome:?}"
+            );
+            assert_eq!(decision.rule(7, outcome), Ruling::Stale);
+        }
+    }
+}

@@ -1,0 +1,775 @@
+//! The machine, step by step: each test is a story whose commands are read as short lines. The simulator in
+//! `atlas-sim` drives the machine through everything else.
+
+use atlas_base::{TransferId, Velocity};
+
+use super::*;
+use crate::{Destination, MemoryDirectory, Message, directory::Directory as _};
+
+/// West (0) owns x < 0, east (1) the rest, north (2) nothing.
+#[derive(Default)]
+struct World {
+    transfers: u128,
+    closed_to: Vec<ServerId>,
+    places: Vec<i32>,
+}
+
+impl Surroundings for World {
+    fn new_transfer(&mut self) -> TransferId {
+        self.transfers += 1;
+        TransferId::from_u128(self.transfers)
+    }
+
+    fn owner(&self, at: Position) -> Option<ServerId> {
+        (at.x.abs() < 1e6).then_some(ServerId(u32::from(at.x >= 0.0)))
+    }
+
+    fn outside_by(&self, server: ServerId, at: Position) -> Option<f64> {
+        match server {
+            ServerId(0) => Some(at.x),
+            ServerId(1) => Some(-at.x),
+            _ => None,
+        }
+    }
+
+    fn may_enter(&self, server: ServerId) -> bool {
+        !self.closed_to.contains(&server)
+    }
+
+    fn choose(&mut self, exclude: &[ServerId], _: Option<Position>) -> Option<ServerId> {
+        (0..3)
+            .map(ServerId)
+            .find(|server| !exclude.contains(server) && self.may_enter(*server))
+    }
+
+    fn reserve(&mut self, server: ServerId) -> bool {
+        self.places[server.0 as usize] += 1;
+        true
+    }
+
+    fn release(&mut self, server: ServerId) {
+        self.places[server.0 as usize] -= 1;
+    }
+}
+
+/// A session, its world and directory; directory requests are answered at once unless `mute`.
+struct Story {
+    session: Session,
+    world: World,
+    directory: MemoryDirectory,
+    now: Moment,
+    mute: bool,
+    asked: Vec<Command>,
+}
+
+impl Story {
+    /// A session settled at west on link 0.
+    fn settled() -> Self {
+        Self::with(Settings::default())
+    }
+
+    fn with(settings: Settings) -> Self {
+        let now = Moment::from_millis(1_000);
+        let mut out = Vec::new();
+        let session = Session::begin(
+            SessionId::from_u128(1),
+            9,
+            Arc::new(settings),
+            LinkId(0),
+            ServerId(0),
+            now,
+            &mut out,
+        );
+        let mut story = Self {
+            session,
+            world: World {
+                places: vec![1, 0, 0],
+                ..World::default()
+            },
+            directory: MemoryDirectory::default(),
+            now,
+            mute: false,
+            asked: Vec::new(),
+        };
+        assert_eq!(story.session.phase(), Phase::Born);
+        assert_eq!(story.perform(out), ["attach(new) 0 @1"]);
+        assert_eq!(story.session.phase(), Phase::Attaching);
+        let lines = story.answer(0, 1, Answer::Attached { has_state: false });
+        assert_eq!(lines, ["promote 0"]);
+        assert_eq!(story.session.phase(), Phase::Settled);
+        story
+    }
+
+    fn step(&mut self, event: Event) -> Vec<String> {
+        let mut out = Vec::new();
+        self.session
+            .step(self.now, event, &mut self.world, &mut out);
+        self.perform(out)
+    }
+
+    fn answer(&mut self, link: u32, epoch: u64, answer: Answer) -> Vec<String> {
+        self.step(Event::Answer {
+            link: LinkId(link),
+            epoch: Epoch(epoch),
+            answer,
+        })
+    }
+
+    fn opened(&mut self, link: u32) -> Vec<String> {
+        self.step(Event::LinkOpened { link: LinkId(link) })
+    }
+
+    fn lost(&mut self, link: u32) -> Vec<String> {
+        self.step(Event::LinkClosed {
+            link: LinkId(link),
+            code: None,
+            reason: String::new(),
+        })
+    }
+
+    fn refused(&mut self, link: u32) -> Vec<String> {
+        self.step(Event::DialFailed {
+            link: LinkId(link),
+            refused: true,
+        })
+    }
+
+    fn input(&mut self, text: &str) -> Vec<String> {
+        self.step(Event::Input(Message::from(text.as_bytes())))
+    }
+
+    fn frozen(&mut self, link: u32, epoch: u64, transfer: u128, received: u64) -> Vec<String> {
+        let state = b"state".as_slice().into();
+        self.answer(
+            link,
+            epoch,
+            Answer::Frozen {
+                transfer: TransferId::from_u128(transfer),
+                state,
+                received,
+                sent: 0,
+            },
+        )
+    }
+
+    fn checkpoint(&mut self, link: u32, epoch: u64, received: u64) -> Vec<String> {
+        let state = b"kept".as_slice().into();
+        self.answer(
+            link,
+            epoch,
+            Answer::Checkpoint {
+                state,
+                received,
+                sent: 0,
+            },
+        )
+    }
+
+    /// The current step's timer fires.
+    fn late(&mut self) -> Vec<String> {
+        let step = self.session.steps;
+        self.step(Event::Timer(Timer::Step(step)))
+    }
+
+    fn transfer(&mut self, to: u32) -> Vec<String> {
+        self.step(Event::Transfer {
+            to: ServerId(to),
+            reason: Reason::Admin,
+            ticket: 7,
+        })
+    }
+
+    fn position(&mut self, x: f64) -> Vec<String> {
+        self.step(Event::Position {
+            at: Position::new(x, 0.0, 0.0),
+            velocity: Some(Velocity::default()),
+        })
+    }
+
+    /// What is to be done, as lines; the directory's part is done.
+    fn perform(&mut self, commands: Vec<Command>) -> Vec<String> {
+        let mut lines = Vec::new();
+        for command in commands {
+            let line = match command {
+                Command::Dial { link, server } => format!("dial {} server {}", link.0, server.0),
+                Command::Send { link, epoch, order } => {
+                    format!("{} {} @{epoch}", told(&order), link.0)
+                }
+                Command::Deliver { link, message } => {
+                    format!("deliver {} {}", link.0, String::from_utf8_lossy(&message))
+                }
+                Command::CloseLink { link } => format!("close {}", link.0),
+                Command::Promote { link, .. } => format!("promote {}", link.0),
+                Command::CompareAndSet { .. } | Command::Read { .. } if self.mute => {
+                    self.asked.push(command);
+                    continue;
+                }
+                Command::CompareAndSet {
+                    request,
+                    expected,
+                    record,
+                } => {
+                    let id = self.session.id;
+                    let outcome = self.directory.compare_and_set(id, expected, record);
+                    lines.extend(self.step(Event::Directory { request, outcome }));
+                    continue;
+                }
+                Command::Read { request } => {
+                    let outcome = self.directory.read(self.session.id);
+                    lines.extend(self.step(Event::Directory { request, outcome }));
+                    continue;
+                }
+                Command::SetTimer { .. } => continue,
+                Command::PauseClient => "pause".into(),
+                Command::ResumeClient => "resume".into(),
+                Command::CloseClient { code, .. } => format!("close client {code}"),
+                Command::NotifyReset { lost_input, .. } => format!("reset {lost_input}"),
+                Command::Began { reason, to, .. } => format!("began {reason} {}", to.0),
+                Command::Ended { outcome, .. } => format!("ended {outcome}"),
+                Command::Refused { why, .. } => format!("refused: {why}"),
+            };
+            lines.push(line);
+        }
+        lines
+    }
+
+    /// The last request to the muted directory.
+    fn last_request(&self) -> (u64, Option<Record>) {
+        match self.asked.last() {
+            Some(Command::CompareAndSet {
+                request, record, ..
+            }) => (*request, Some(*record)),
+            Some(Command::Read { request }) => (*request, None),
+            other => panic!("nothing was asked: {other:?}"),
+        }
+    }
+
+    fn directory_says(&mut self, outcome: Outcome) -> Vec<String> {
+        let (request, _) = self.last_request();
+        self.step(Event::Directory { request, outcome })
+    }
+}
+
+fn told(order: &Order) -> String {
+    match order {
+        Order::Attach { reason, state, .. } => match state {
+            Some(_) => format!("attach({}, state)", reason.as_str()),
+            None => format!("attach({})", reason.as_str()),
+        },
+        Order::Detach { reason, .. } => format!("detach({})", reason.as_str()),
+        Order::Preload { .. } => "preload".into(),
+        Order::Freeze { .. } => "freeze".into(),
+        Order::Adopt { .. } => "adopt".into(),
+        Order::Commit { client_present, .. } => format!("commit({client_present})"),
+        Order::Abort { .. } => "abort".into(),
+        Order::Leaving { .. } => "leaving".into(),
+        Order::TransferResult { outcome, .. } => format!("result({})", outcome.as_str()),
+        Order::Ping => "ping".into(),
+    }
+}
+
+fn id(bits: u128) -> TransferId {
+    TransferId::from_u128(bits)
+}
+
+#[test]
+fn a_settled_session_is_small() {
+    assert!(size_of::<Session>() <= 320, "{}", size_of::<Session>());
+}
+
+#[test]
+fn a_transfer_hands_over_everything_in_order() {
+    let mut story = Story::settled();
+    assert_eq!(story.session.forwards(), Some(LinkId(0)));
+    story.session.forwarded(3);
+    assert_eq!(
+        story.transfer(1),
+        ["began admin 1", "dial 1 server 1", "leaving 0 @1"]
+    );
+    assert_eq!(story.session.phase(), Phase::Preloading);
+    assert_eq!(story.input("a"), ["deliver 0 a"]);
+    assert_eq!(story.opened(1), ["freeze 0 @2"]);
+    assert!(story.session.forwards().is_none() && story.session.accepts_output(LinkId(0)));
+    assert!(story.input("b").is_empty());
+    assert_eq!(story.frozen(0, 2, 1, 4), ["adopt 1 @2"]);
+    assert!(!story.session.accepts_output(LinkId(0)) && !story.session.accepts_output(LinkId(1)));
+    assert_eq!(
+        story.answer(1, 2, Answer::Adopted { transfer: id(1) }),
+        ["commit(true) 1 @2"]
+    );
+    assert_eq!(story.session.phase(), Phase::Committing);
+    assert!(story.input("c").is_empty());
+    assert_eq!(
+        story.answer(1, 2, Answer::Committed { transfer: id(1) }),
+        [
+            "promote 1",
+            "deliver 1 b",
+            "deliver 1 c",
+            "detach(transferred) 0 @2",
+            "close 0",
+            "ended done"
+        ]
+    );
+    assert!(story.session.accepts_output(LinkId(1)) && !story.session.accepts_output(LinkId(0)));
+    assert_eq!(story.session.received(), 2);
+    assert_eq!(story.world.places, [0, 1, 0]);
+    assert_eq!(
+        story.step(Event::ClientClosed { code: Some(1000) }),
+        ["detach(closed) 1 @2", "close 1"]
+    );
+    assert_eq!(story.world.places, [0, 0, 0]);
+}
+
+#[test]
+fn each_step_before_the_decision_can_be_undone() {
+    // What is done to fail the step, and the lines it gives.
+    type Failure = fn(&mut Story) -> Vec<String>;
+    let freezing: &[Failure] = &[|story| story.late(), |story| story.lost(1)];
+    let adopting: &[Failure] = &[
+        |story| story.late(),
+        |story| story.lost(1),
+        |story| {
+            let reason = "full".into();
+            story.answer(
+                1,
+                2,
+                Answer::Refused {
+                    reason,
+                    newest: None,
+                },
+            )
+        },
+    ];
+    for (frozen, failures) in [(false, freezing), (true, adopting)] {
+        for (index, fail) in failures.iter().enumerate() {
+            let mut story = Story::settled();
+            story.transfer(1);
+            story.opened(1);
+            story.input("held");
+            if frozen {
+                story.frozen(0, 2, 1, 0);
+            }
+            let lines = fail(&mut story);
+            let tail = ["abort 0 @2", "deliver 0 held", "ended aborted"];
+            assert!(
+                lines.ends_with(&tail.map(String::from)),
+                "{frozen} {index}: {lines:?}"
+            );
+            assert_eq!(story.session.phase(), Phase::Settled);
+            assert_eq!(story.world.places, [1, 0, 0]);
+            // The next attempt uses another epoch.
+            story.transfer(1);
+            assert_eq!(story.opened(2), ["freeze 0 @3"]);
+        }
+    }
+}
+
+#[test]
+fn an_unknown_outcome_is_read_back() {
+    let mut story = Story::settled();
+    story.transfer(1);
+    story.opened(1);
+    story.frozen(0, 2, 1, 0);
+    story.mute = true;
+    story.answer(1, 2, Answer::Adopted { transfer: id(1) });
+    let moved = story.last_request().1;
+    assert!(story.directory_says(Outcome::Unknown).is_empty());
+    assert_eq!(story.last_request().1, None, "it is read");
+    assert_eq!(
+        story.directory_says(Outcome::Is(moved)),
+        ["commit(true) 1 @2"]
+    );
+}
+
+#[test]
+fn an_abort_of_an_unknown_outcome_must_win() {
+    let mut story = Story::settled();
+    let old = story.directory.read(story.session.id);
+    let Outcome::Is(old) = old else { panic!() };
+    story.transfer(1);
+    story.opened(1);
+    story.frozen(0, 2, 1, 0);
+    story.mute = true;
+    story.answer(1, 2, Answer::Adopted { transfer: id(1) });
+    story.directory_says(Outcome::Unknown);
+    assert!(story.lost(1).is_empty(), "the source must not act yet");
+    assert!(story.directory_says(Outcome::Is(old)).is_empty());
+    story.late();
+    assert_eq!(story.session.phase(), Phase::Aborting);
+    let (_, undo) = story.last_request();
+    assert_eq!(
+        undo.map(|it| (it.server, it.epoch)),
+        Some((ServerId(0), Epoch(3)))
+    );
+    assert_eq!(
+        story.directory_says(Outcome::Won),
+        ["abort 0 @2", "ended aborted"]
+    );
+}
+
+#[test]
+fn an_outcome_unknown_for_too_long_closes_the_client() {
+    let mut story = Story::settled();
+    story.transfer(1);
+    story.opened(1);
+    story.frozen(0, 2, 1, 0);
+    story.mute = true;
+    story.answer(1, 2, Answer::Adopted { transfer: id(1) });
+    let serial = match &story.session.work {
+        Work::Handover(handover) => handover.decision.as_ref().map(|it| it.serial).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let lines = story.step(Event::Timer(Timer::Outcome(serial)));
+    assert!(lines.contains(&"close client 1013".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"ended failed".to_owned()));
+    assert_eq!(story.world.places, [0, 0, 0]);
+}
+
+#[test]
+fn a_target_lost_after_the_decision_falls_back_to_the_source() {
+    let mut story = Story::settled();
+    story.transfer(1);
+    story.opened(1);
+    story.input("held");
+    story.frozen(0, 2, 1, 0);
+    story.answer(1, 2, Answer::Adopted { transfer: id(1) });
+    // It may act: it is dialled once more, and as the dial is refused its lease needs no waiting.
+    assert_eq!(story.lost(1), ["ended failed", "dial 2 server 1"]);
+    assert_eq!(story.refused(2), ["began failover 0", "adopt 0 @3"]);
+    assert_eq!(
+        story.answer(0, 3, Answer::Adopted { transfer: id(2) }),
+        ["commit(true) 0 @3"]
+    );
+    assert_eq!(
+        story.answer(0, 3, Answer::Committed { transfer: id(2) }),
+        ["promote 0", "deliver 0 held", "ended done"]
+    );
+    assert_eq!(story.world.places, [1, 0, 0]);
+}
+
+#[test]
+fn a_failover_waits_the_lease_out_and_replays() {
+    let mut story = Story::settled();
+    story.session.forwarded(4);
+    story.checkpoint(0, 1, 3);
+    assert_eq!(
+        story.session.forwards(),
+        None,
+        "what is delivered now is kept"
+    );
+    story.input("e");
+    story.input("f");
+    story.checkpoint(0, 1, 5);
+    assert_eq!(story.lost(0), ["dial 1 server 0"]);
+    assert_eq!(story.session.phase(), Phase::FailingOver);
+    assert!(story.input("g").is_empty());
+    assert_eq!(story.late(), ["close 1"], "no answer: it may live");
+    assert_eq!(
+        story.late(),
+        ["dial 2 server 1", "began failover 1"],
+        "the lease is over"
+    );
+    assert_eq!(story.opened(2), ["attach(failover, state) 2 @2"]);
+    assert_eq!(
+        story.answer(2, 2, Answer::Attached { has_state: true }),
+        ["promote 2", "deliver 2 f", "deliver 2 g", "ended done"]
+    );
+    assert_eq!(story.world.places, [0, 1, 0]);
+}
+
+#[test]
+fn a_failover_names_what_it_loses() {
+    // Without any checkpoint.
+    let mut story = Story::settled();
+    story.session.forwarded(4);
+    story.lost(0);
+    story.refused(1);
+    story.opened(2);
+    assert_eq!(
+        story.answer(2, 2, Answer::Attached { has_state: false }),
+        ["promote 2", "reset 4", "ended done"]
+    );
+    // With a checkpoint, and more input since than is kept.
+    let mut story = Story::with(Settings {
+        held_input_bytes_max: 8,
+        ..Settings::default()
+    });
+    story.checkpoint(0, 1, 0);
+    for _ in 0..5 {
+        story.input("four");
+    }
+    assert_eq!(
+        story.session.forwards(),
+        Some(LinkId(0)),
+        "nothing is kept until the next one"
+    );
+    story.checkpoint(0, 1, 2);
+    story.input("kept");
+    story.lost(0);
+    story.refused(1);
+    story.opened(2);
+    assert_eq!(
+        story.answer(2, 2, Answer::Attached { has_state: false }),
+        ["promote 2", "deliver 2 kept", "reset 3", "ended done"]
+    );
+}
+
+#[test]
+fn a_living_server_gets_its_player_back_at_once() {
+    let mut story = Story::settled();
+    story.checkpoint(0, 1, 0);
+    story.lost(0);
+    assert_eq!(
+        story.opened(1),
+        ["began failover 0", "attach(failover, state) 1 @2"]
+    );
+    let lines = story.answer(1, 2, Answer::Attached { has_state: true });
+    assert_eq!(lines, ["promote 1", "ended done"]);
+    assert_eq!(story.session.transfers(), 0);
+    assert_eq!(story.world.places, [1, 0, 0]);
+}
+
+#[test]
+fn a_stale_epoch_is_gone_past() {
+    let mut story = Story::settled();
+    story.transfer(1);
+    story.opened(1);
+    story.frozen(0, 2, 1, 0);
+    let stale = |newest| Answer::Refused {
+        reason: "stale".into(),
+        newest: Some(Epoch(newest)),
+    };
+    assert_eq!(story.answer(1, 2, stale(8)), ["adopt 1 @9"]);
+    assert!(
+        story.answer(1, 2, stale(12)).is_empty(),
+        "an answer to what was asked before"
+    );
+    assert_eq!(
+        story.answer(1, 9, Answer::Adopted { transfer: id(1) }),
+        ["commit(true) 1 @9"]
+    );
+}
+
+#[test]
+fn two_servers_lost_soon_close_the_session() {
+    let mut story = Story::settled();
+    story.now = story.now + Duration::from_secs(60);
+    for (link, epoch) in [(0, 2), (2, 3)] {
+        let lines = story.lost(link);
+        assert!(
+            !lines.iter().any(|line| line.starts_with("close client")),
+            "{lines:?}"
+        );
+        story.refused(link + 1);
+        story.opened(link + 2);
+        story.answer(link + 2, epoch, Answer::Attached { has_state: false });
+        assert_eq!(story.session.phase(), Phase::Settled);
+    }
+    assert_eq!(story.lost(4), ["close client 1011"]);
+    assert_eq!(story.world.places, [0, 0, 0]);
+}
+
+#[test]
+fn a_client_that_closes_inside_a_transfer_is_its_last_item() {
+    let mut story = Story::settled();
+    story.transfer(1);
+    story.opened(1);
+    story.input("last");
+    assert!(
+        story
+            .step(Event::ClientClosed { code: Some(1001) })
+            .is_empty()
+    );
+    story.frozen(0, 2, 1, 0);
+    assert_eq!(
+        story.answer(1, 2, Answer::Adopted { transfer: id(1) }),
+        ["commit(false) 1 @2"]
+    );
+    assert_eq!(
+        story.answer(1, 2, Answer::Committed { transfer: id(1) }),
+        [
+            "promote 1",
+            "deliver 1 last",
+            "detach(transferred) 0 @2",
+            "close 0",
+            "ended done",
+            "detach(closed) 1 @2",
+            "close 1"
+        ]
+    );
+    assert_eq!(story.session.phase(), Phase::Closed);
+    assert_eq!(story.world.places, [0, 0, 0]);
+}
+
+#[test]
+fn kicks() {
+    let kick = || Answer::Kick {
+        code: 4000,
+        reason: "cheating".into(),
+    };
+    let admin = || Event::Kick {
+        code: 4001,
+        reason: "asked".into(),
+    };
+    let mut story = Story::settled();
+    assert_eq!(
+        story.answer(0, 1, kick()),
+        ["detach(kicked) 0 @1", "close 0", "close client 4000"]
+    );
+    // A frozen source has no say; a person waits for the commit.
+    let mut story = Story::settled();
+    story.transfer(1);
+    story.opened(1);
+    story.frozen(0, 2, 1, 0);
+    assert!(story.answer(0, 2, kick()).is_empty());
+    story.answer(1, 2, Answer::Adopted { transfer: id(1) });
+    assert!(story.step(admin()).is_empty());
+    let lines = story.answer(1, 2, Answer::Committed { transfer: id(1) });
+    assert!(
+        lines.ends_with(&["detach(kicked) 1 @2", "close 1", "close client 4001"].map(String::from))
+    );
+    // Before the decision a person's kick undoes the transfer.
+    let mut story = Story::settled();
+    story.transfer(1);
+    story.opened(1);
+    story.input("held");
+    let lines = story.step(admin());
+    assert_eq!(
+        lines,
+        [
+            "close 1",
+            "abort 0 @2",
+            "deliver 0 held",
+            "ended aborted",
+            "detach(kicked) 0 @2",
+            "close 0",
+            "close client 4001"
+        ]
+    );
+}
+
+#[test]
+fn held_input_is_bounded_by_pausing_the_client() {
+    let mut story = Story::with(Settings {
+        held_input_bytes_max: 8,
+        ..Settings::default()
+    });
+    story.transfer(1);
+    story.opened(1);
+    assert!(story.input("12345678").is_empty());
+    assert_eq!(story.input("9"), ["pause"]);
+    assert!(story.input("late").is_empty());
+    let lines = story.late();
+    assert!(
+        lines.ends_with(&["deliver 0 late", "resume", "ended aborted"].map(String::from)),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_crossing_waits_for_hysteresis_and_interval() {
+    let mut story = Story::settled();
+    story.world.places = vec![1, 0, 0];
+    for x in [-100.0, 0.0, 24.0, f64::NAN, f64::INFINITY, 1e308] {
+        assert!(story.position(x).is_empty(), "{x}");
+    }
+    assert_eq!(
+        story.position(26.0),
+        ["began region 1", "dial 1 server 1", "leaving 0 @1"]
+    );
+    let lines = story.refused(1);
+    assert_eq!(lines, ["ended aborted"]);
+    // The second attempt waits two intervals, and comes without a further position.
+    story.now = story.now + Duration::from_millis(3_999);
+    assert!(story.step(Event::Timer(Timer::Recheck)).is_empty());
+    story.now = story.now + Duration::from_millis(1);
+    let lines = story.step(Event::Timer(Timer::Recheck));
+    assert_eq!(lines[0], "began region 1");
+}
+
+#[test]
+fn a_near_border_opens_a_standby_link() {
+    let mut story = Story::settled();
+    let walk = |story: &mut Story, x, speed| {
+        story.step(Event::Position {
+            at: Position::new(x, 0.0, 0.0),
+            velocity: Some(Velocity::new(speed, 0.0, 0.0)),
+        })
+    };
+    assert!(walk(&mut story, -500.0, 20.0).is_empty());
+    assert!(story.session.wants_position(story.now) && !story.session.wants_position(story.now));
+    assert_eq!(walk(&mut story, -20.0, 20.0), ["dial 1 server 1"]);
+    assert_eq!(story.session.phase(), Phase::Preloading);
+    assert_eq!(story.session.forwards(), Some(LinkId(0)));
+    assert!(story.session.wants_position(story.now) && story.session.wants_position(story.now));
+    assert_eq!(story.opened(1), ["preload 1 @1"]);
+    // Crossing uses it; turning back gives it up.
+    assert_eq!(
+        walk(&mut story, 26.0, 20.0),
+        ["began region 1", "freeze 0 @2"]
+    );
+
+    let mut story = Story::settled();
+    walk(&mut story, -20.0, 20.0);
+    story.opened(1);
+    assert_eq!(walk(&mut story, -300.0, -20.0), ["abort 1 @1", "close 1"]);
+    assert_eq!(story.session.phase(), Phase::Settled);
+}
+
+#[test]
+fn positions_that_are_too_fast_move_nobody() {
+    let mut story = Story::with(Settings {
+        max_speed: 10.0,
+        ..Settings::default()
+    });
+    story.position(-100.0);
+    assert!(story.position(100.0).is_empty());
+    assert_eq!(
+        story.session.position(),
+        Some(Position::new(-100.0, 0.0, 0.0))
+    );
+}
+
+#[test]
+fn a_server_can_ask_for_a_transfer() {
+    let mut story = Story::settled();
+    let ask = |to| Answer::TransferRequest {
+        id: "r1".into(),
+        to,
+        reason: "arena".into(),
+    };
+    let unknown = story.answer(0, 1, ask(Destination::Unknown));
+    assert_eq!(unknown, ["result(refused) 0 @1"]);
+    let there = Destination::Position(Position::new(5.0, 0.0, 0.0));
+    assert_eq!(story.answer(0, 1, ask(there))[0], "began requested 1");
+    let twice = story.answer(0, 1, ask(there));
+    assert_eq!(twice, ["result(superseded) 0 @1"]);
+    story.opened(1);
+    story.frozen(0, 2, 1, 0);
+    story.answer(1, 2, Answer::Adopted { transfer: id(1) });
+    let lines = story.answer(1, 2, Answer::Committed { transfer: id(1) });
+    assert!(lines.contains(&"result(done) 0 @2".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn the_lease_is_renewed_only_when_nothing_else_does() {
+    let mut story = Story::settled();
+    assert!(
+        story.step(Event::Timer(Timer::Lease)).is_empty(),
+        "it was just attached"
+    );
+    assert_eq!(story.step(Event::Timer(Timer::Lease)), ["ping 0 @1"]);
+    story.session.forwarded(1);
+    assert!(story.step(Event::Timer(Timer::Lease)).is_empty());
+    assert_eq!(story.step(Event::Timer(Timer::Lease)), ["ping 0 @1"]);
+}
+
+#[test]
+fn a_request_that_cannot_be_met_is_refused_at_once() {
+    let mut story = Story::settled();
+    assert_eq!(story.transfer(0), ["refused: the player is already there"]);
+    story.world.closed_to.push(ServerId(1));
+    assert_eq!(story.transfer(1), ["refused: the target takes no players"]);
+    story.step(Event::ClientClosed { code: None });
+    assert_eq!(story.transfer(2), ["refused: the session is over"]);
+}
