@@ -11,7 +11,14 @@ const LINES_MAX: usize = 800;
 const IMPURE: &[&str] = &[
     "tokio",
     "mio",
-    "std::net",
+    // Addresses of std::net are mere values; what opens them is not.
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "UnixStream",
+    "UnixListener",
+    "ToSocketAddrs",
+    "std::net::*",
     "std::fs",
     "std::io::stdin",
     "std::env",

@@ -44,7 +44,9 @@ fn exceptions_need_reasons() {
 fn pure_code_names_no_clock_and_no_socket() {
     let cases = [
         ("use std::net::TcpStream;", 1),
-        ("use std::{fmt, net};", 1),
+        ("use std::net::{IpAddr, ToSocketAddrs};", 1),
+        ("use std::{fmt, fs};", 1),
+        ("use std::net::{IpAddr, SocketAddr};", 0),
         ("use std::{fmt, fs::File};", 1),
         ("let now = Instant::now();", 1),
         ("tokio::spawn(x);", 1),
