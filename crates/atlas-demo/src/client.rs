@@ -1,0 +1,257 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval_at, timeout};
+use tokio_tungstenite::connect_async_with_config;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use crate::error::Error;
+use crate::messages::{self, Answer};
+use crate::tally::Tally;
+use crate::verifier::Verifier;
+use crate::walk::Walker;
+
+/// The longest message a client takes.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// A client that waits for so many answers sends nothing more until some came.
+const OUTSTANDING_MAX: usize = 16_384;
+/// How long a client waits for the other side's close after its own.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The code of a connection that ended without a close frame.
+pub(crate) const CODE_BROKEN: u16 = 1006;
+/// The code of a close frame without a code.
+const CODE_NONE: u16 = 1005;
+
+/// What one client does.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) url: Arc<str>,
+    pub(crate) player: String,
+    /// Between two messages.
+    pub(crate) interval: Duration,
+    /// To what length messages are padded.
+    pub(crate) message_bytes: usize,
+    /// Whether answers are matched by number; else any message answers the oldest one sent.
+    pub(crate) verify: bool,
+    /// One message of so many is a `say`; 0 = none.
+    pub(crate) say_every: u64,
+    pub(crate) dial_timeout: Duration,
+    /// A message that waits for longer counts as lost until its answer comes after all.
+    pub(crate) lost_after: Duration,
+}
+
+/// What all clients are to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(crate) enum Phase {
+    /// Send and read.
+    Play,
+    /// Send nothing more, wait for what is outstanding, then close.
+    Settle,
+    /// Close at once.
+    Stop,
+}
+
+/// How a client's connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It never came to be.
+    NotConnected,
+    /// The other side, or something between, ended it.
+    Closed,
+    /// The client ended it as it was told to.
+    Done,
+}
+
+/// Refuses a URL that can never be dialled.
+pub(crate) fn check_url(url: &str) -> Result<(), Error> {
+    let refuse = |source: tungstenite::Error| Error::Url {
+        url: url.to_owned(),
+        source: Box::new(source),
+    };
+    let request = url.into_client_request().map_err(refuse)?;
+    tungstenite::client::uri_mode(request.uri())
+        .and_then(|mode| match mode {
+            tungstenite::stream::Mode::Plain => Ok(()),
+            tungstenite::stream::Mode::Tls => Err(tungstenite::Error::Url(
+                tungstenite::error::UrlError::TlsFeatureNotEnabled,
+            )),
+        })
+        .map_err(refuse)
+}
+
+/// Dials, joins and plays until the phase or the other side ends it; counts everything in `tally`.
+pub(crate) async fn play(
+    plan: &Plan,
+    walker: &mut Walker,
+    tally: &Tally,
+    mut phase: watch::Receiver<Phase>,
+) -> End {
+    // One read buffer of this size is allocated for each client.
+    let config = WebSocketConfig::default()
+        .read_buffer_size(4096)
+        .write_buffer_size(0)
+        .max_message_size(Some(MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(MESSAGE_BYTES_MAX));
+    let dial = timeout(
+        plan.dial_timeout,
+        connect_async_with_config(&*plan.url, Some(config), true),
+    );
+    let dialled = tokio::select! {
+        dialled = dial => dialled,
+        _ = phase.wait_for(|&phase| phase > Phase::Play) => return End::Done,
+    };
+    let socket = match dialled {
+        Ok(Ok((socket, _))) => socket,
+        Ok(Err(error)) => return not_connected(tally, &error.to_string()),
+        Err(_) => return not_connected(tally, "no answer to the dial in time"),
+    };
+    tally.connected.add(1);
+    tally.connected_total.add(1);
+    let mut book = Book {
+        verifier: Verifier::default(),
+        overdue: 0,
+    };
+    let end = converse(plan, walker, tally, &mut phase, socket, &mut book).await;
+    tally.connected.subtract(1);
+    // What is overdue counts as lost already.
+    tally
+        .lost
+        .add((book.verifier.outstanding() as u64).saturating_sub(book.overdue));
+    end
+}
+
+struct Book {
+    verifier: Verifier,
+    overdue: u64,
+}
+
+fn not_connected(tally: &Tally, why: &str) -> End {
+    tally.dials_failed.add(1);
+    tally.error(&format!("a dial failed: {why}"));
+    End::NotConnected
+}
+
+async fn converse<S>(
+    plan: &Plan,
+    walker: &mut Walker,
+    tally: &Tally,
+    phase: &mut watch::Receiver<Phase>,
+    socket: tokio_tungstenite::WebSocketStream<S>,
+    book: &mut Book,
+) -> End
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    // Reading and writing are polled apart: a write that cannot go on must not keep answers unread,
+    // or two sides that both wait for the other to read would wait for ever.
+    let (mut sink, mut stream) = socket.split();
+    let join = messages::join(&plan.player);
+    let mut sending = true;
+    if let Err(error) = sink.feed(Message::text(join.clone())).await {
+        tally.close(CODE_BROKEN, &error.to_string());
+        return End::Closed;
+    }
+    let mut ticks = interval_at(tokio::time::Instant::now() + plan.interval, plan.interval);
+    // After a pause the rate goes on as before; a burst would measure the pause again and again.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stepped = Instant::now();
+    let mut now_phase = *phase.borrow_and_update();
+    loop {
+        if now_phase == Phase::Stop
+            || (now_phase == Phase::Settle && book.verifier.outstanding() == 0)
+        {
+            let _ = timeout(CLOSE_TIMEOUT, async {
+                sink.close().await?;
+                // What still comes is looked at as well: an answer doubled at the very end is doubled.
+                while let Some(message) = stream.next().await {
+                    if let message @ (Message::Text(_) | Message::Binary(_)) = message? {
+                        take(plan, tally, book, &message.into_data(), &join);
+                    }
+                }
+                Ok::<_, tungstenite::Error>(())
+            })
+            .await;
+            return End::Done;
+        }
+        tokio::select! {
+            message = stream.next() => match message {
+                Some(Ok(Message::Text(text))) => take(plan, tally, book, text.as_bytes(), &join),
+                Some(Ok(Message::Binary(bytes))) => take(plan, tally, book, &bytes, &join),
+                Some(Ok(Message::Close(frame))) => {
+                    let (code, reason) = frame.map_or((CODE_NONE, String::new()), |frame| {
+                        (frame.code.into(), frame.reason.to_string())
+                    });
+                    tally.close(code, &reason);
+                    // The library answers the close while it is polled on.
+                    let _ = timeout(CLOSE_TIMEOUT, stream.next()).await;
+                    return End::Closed;
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    tally.close(CODE_BROKEN, &error.to_string());
+                    return End::Closed;
+                }
+                None => {
+                    tally.close(CODE_BROKEN, "the connection ended without a close");
+                    return End::Closed;
+                }
+            },
+            flushed = sink.flush(), if sending => {
+                sending = false;
+                // A failed write shows in reading too, there with the close code if there is one.
+                if let Err(error) = flushed {
+                    tally.error(&format!("a write failed: {error}"));
+                }
+            }
+            _ = ticks.tick(), if now_phase == Phase::Play && !sending => {
+                let now = Instant::now();
+                let overdue = book.verifier.overdue(now, plan.lost_after);
+                tally.lost.add(overdue.saturating_sub(book.overdue));
+                tally.lost.subtract(book.overdue.saturating_sub(overdue));
+                book.overdue = overdue;
+                let at = walker.step(now.duration_since(stepped).as_secs_f64());
+                stepped = now;
+                if book.verifier.outstanding() >= OUTSTANDING_MAX {
+                    tally.held_back.add(1);
+                    continue;
+                }
+                let n = book.verifier.send(Instant::now());
+                let says = plan.say_every > 0 && n.is_multiple_of(plan.say_every);
+                let text = if says {
+                    messages::say(n, plan.message_bytes)
+                } else {
+                    messages::step(n, at, plan.message_bytes)
+                };
+                tally.sent.add(1);
+                sending = true;
+                if let Err(error) = sink.feed(Message::text(text)).await {
+                    tally.error(&format!("a write failed: {error}"));
+                }
+            }
+            changed = phase.changed() => {
+                now_phase = if changed.is_ok() { *phase.borrow_and_update() } else { Phase::Stop };
+            }
+        }
+    }
+}
+
+fn take(plan: &Plan, tally: &Tally, book: &mut Book, message: &[u8], join: &str) {
+    let now = Instant::now();
+    if !plan.verify {
+        // An echo server sends the join back too; it is not counted among what was sent.
+        if message != join.as_bytes() {
+            tally.kind(book.verifier.oldest(now));
+        }
+        return;
+    }
+    // What is no answer to a number (an echoed join, a game's own news) is none of our business.
+    if let Ok(answer) = serde_json::from_slice::<Answer<'_>>(message)
+        && let Some(judged) = book.verifier.answer(now, &answer)
+    {
+        tally.judgement(&judged);
+    }
+}
