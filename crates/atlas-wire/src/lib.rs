@@ -9,9 +9,13 @@
 //! it panic or allocate more than a small multiple of that input.
 
 mod error;
+#[cfg(test)]
+mod golden;
+mod message;
 
 pub mod dialect;
 pub mod frame;
+pub mod link;
 pub mod tag;
 pub mod upgrade;
 
