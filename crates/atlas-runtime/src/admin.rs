@@ -1,0 +1,258 @@
+//! The admin listener of every role: health, readiness, metrics, log level, and what the roles mount.
+//!
+//! The guard stands in front of everything, streams included; see [`guard`](self) in the source for its order:
+//! own host name → no other origin → free path or token. Errors are problem details (RFC 9457), see [`Problem`].
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::{Future, IntoFuture},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    Json, Router,
+    extract::{State, rejection::JsonRejection},
+    http::{StatusCode, Uri, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::{Deserialize, Serialize};
+use tokio::{net::TcpListener, sync::oneshot, time};
+
+use crate::{AdminConfig, Error, Logs, metrics, net};
+
+mod guard;
+mod problem;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+use guard::{Guard, Peer};
+pub use problem::Problem;
+pub use token::Token;
+
+/// How long requests under way may take once the listener is asked to end; streams are cut then.
+const GRACE: Duration = Duration::from_secs(1);
+
+type Check = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// The admin listener before it listens.
+#[must_use]
+pub struct Admin {
+    config: AdminConfig,
+    registry: metrics::Registry,
+    logs: Logs,
+    token: Token,
+    router: Router,
+    checks: Vec<(String, Check)>,
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let checks: Vec<_> = self.checks.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Admin")
+            .field("config", &self.config)
+            .field("checks", &checks)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Admin {
+    /// A listener with the routes that every role has: `/health`, `/ready`, `/metrics`, `/v1/log`.
+    pub fn new(config: AdminConfig, registry: metrics::Registry, logs: Logs, token: Token) -> Self {
+        Self {
+            config,
+            registry,
+            logs,
+            token,
+            router: Router::new(),
+            checks: Vec::new(),
+        }
+    }
+
+    /// Adds a role's routes. Each is behind the guard; none needs to check anything itself.
+    ///
+    /// # Panics
+    /// If a route exists already.
+    pub fn mount(mut self, routes: Router) -> Self {
+        self.router = self.router.merge(routes);
+        self
+    }
+
+    /// Adds a condition that `/ready` shows under `name`: the node is ready if all of them hold. `check` is asked at
+    /// each request and must not block.
+    pub fn readiness(
+        mut self,
+        name: impl Into<String>,
+        check: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.checks.push((name.into(), Arc::new(check)));
+        self
+    }
+
+    /// Listens on the configured address.
+    ///
+    /// # Errors
+    /// [`Error::Bind`] if the port is taken.
+    pub async fn bind(self) -> Result<Listening, Error> {
+        let listener = net::bind(self.config.listen, "admin.listen")?;
+        self.listen(listener)
+    }
+
+    /// Takes a listener that was bound already ([`net::bind`]).
+    ///
+    /// # Errors
+    /// [`Error::Serve`] if it is no listener that tokio can use.
+    pub fn listen(self, listener: std::net::TcpListener) -> Result<Listening, Error> {
+        let wrong = |source| Error::Serve {
+            address: self.config.listen,
+            source,
+        };
+        let listener = TcpListener::from_std(listener).map_err(wrong)?;
+        let address = listener.local_addr().map_err(wrong)?;
+        let shared = Arc::new(Shared {
+            registry: self.registry,
+            logs: self.logs,
+            checks: self.checks,
+        });
+        let own = Router::new()
+            .route("/health", get(health))
+            .route("/ready", get(ready))
+            .route("/metrics", get(render))
+            .route("/v1/log", get(level).put(set_level))
+            .with_state(shared);
+        let guard = Arc::new(Guard::new(self.config.hosts, self.token));
+        let router = own
+            .merge(self.router)
+            .fallback(nothing_here)
+            .method_not_allowed_fallback(wrong_method)
+            .layer(middleware::from_fn_with_state(guard, guard::check));
+        Ok(Listening {
+            address,
+            listener,
+            router,
+        })
+    }
+}
+
+/// The admin listener once it has its port.
+#[derive(Debug)]
+#[must_use]
+pub struct Listening {
+    /// Where it listens; the port is never 0.
+    pub address: SocketAddr,
+    listener: TcpListener,
+    router: Router,
+}
+
+impl Listening {
+    /// Answers until `shutdown` is over, then ends within a second: requests under way may end, streams are cut.
+    ///
+    /// # Errors
+    /// [`Error::Serve`] if the listener fails.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let (sender, receiver) = oneshot::channel::<()>();
+        let service = self.router.into_make_service_with_connect_info::<Peer>();
+        let server = axum::serve(self.listener, service).with_graceful_shutdown(async {
+            // A dropped sender ends the server as well.
+            let _ = receiver.await;
+        });
+        let mut server = std::pin::pin!(server.into_future());
+        let ended = tokio::select! {
+            ended = &mut server => ended,
+            () = shutdown => {
+                drop(sender);
+                time::timeout(GRACE, server).await.unwrap_or(Ok(()))
+            }
+        };
+        ended.map_err(|source| Error::Serve {
+            address: self.address,
+            source,
+        })
+    }
+}
+
+struct Shared {
+    registry: metrics::Registry,
+    logs: Logs,
+    checks: Vec<(String, Check)>,
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    parts: BTreeMap<String, bool>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Level {
+    level: String,
+}
+
+async fn health() -> Json<serde_json::Value> {
+    Json(serde_json::json!({"status": "ok"}))
+}
+
+async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Readiness>) {
+    let parts: BTreeMap<_, _> = shared
+        .checks
+        .iter()
+        .map(|(name, check)| (name.clone(), check()))
+        .collect();
+    let ready = parts.values().all(|&holds| holds);
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(Readiness { ready, parts }))
+}
+
+async fn render(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
+    let text = shared
+        .registry
+        .render()
+        .map_err(|error| Problem::internal(&error))?;
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+}
+
+async fn level(State(shared): State<Arc<Shared>>) -> Json<Level> {
+    Json(Level {
+        level: shared.logs.level(),
+    })
+}
+
+async fn set_level(
+    State(shared): State<Arc<Shared>>,
+    body: Result<Json<Level>, JsonRejection>,
+) -> Result<Json<Level>, Problem> {
+    let Json(Level { level }) = body?;
+    shared
+        .logs
+        .set_level(&level)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+    tracing::info!(level, "log level changed");
+    Ok(Json(Level {
+        level: shared.logs.level(),
+    }))
+}
+
+async fn nothing_here(uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        format!("there is nothing at {}", uri.path()),
+    )
+}
+
+async fn wrong_method(uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{} has no such method", uri.path()),
+    )
+}
