@@ -1,1 +1,43 @@
-//! The edge: accepts players, joins them to game servers, moves them between servers
+//! The edge: accepts players, joins each to a game server, and moves players between servers under living connections.
+//!
+//! Entry points: [`Config`] → [`Edge::build`] (binds) → [`Edge::start`] → drain; [`Handle`] is the only way in while it
+//! serves, and [`Handle::admin_router`] what the admin listener mounts.
+//!
+//! How it is laid out:
+//! - a **worker** (`worker.rs`) is a thread with its own epoll and its own sessions; on the way of a message nothing is
+//!   shared, locked or awaited. `worker/plain.rs` relays frames as they came; `worker/movable.rs` (clients) and
+//!   `worker/links.rs` (servers) carry whole messages and obey the state machine of `atlas-world`;
+//! - `servers.rs` is the view of worlds and servers that all workers read, `placement.rs` the choice among them,
+//!   `health.rs` their health;
+//! - `handle.rs` and `admin.rs` are the outside's way in, `stream.rs` the map's.
+//!
+//! Invariants: a session's two sockets and its state stay with one worker for life; bytes of a plain session go out as
+//! they came in; a movable session changes its server only between whole messages, and only as its machine says; a
+//! session that does nothing holds no buffer.
+
+mod admin;
+mod api;
+mod config;
+mod error;
+mod handle;
+mod health;
+mod mail;
+mod metrics;
+mod placement;
+mod servers;
+mod service;
+mod shared;
+mod stream;
+mod worker;
+
+pub use api::{
+    LinkName, PositionView, RegionView, ServerView, SessionView, SessionsPage, TransferView,
+    WorldView,
+};
+pub use config::{
+    Config, Count, EdgeConfig, HealthConfig, HealthKind, LimitsConfig, LinkMode, RegionConfig,
+    RegionsMode, ServerConfig, SlowClientConfig, TransferConfig, WorldConfig,
+};
+pub use error::{Error, Problem};
+pub use handle::Handle;
+pub use service::Edge;

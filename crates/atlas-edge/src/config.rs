@@ -1,0 +1,417 @@
+//! What a person writes about the edge: `[edge]` and `[world.NAME]`.
+//!
+//! Every field's doc comment is its entry in the reference; defaults stand in
+//! the `Default` implementations and nowhere else.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use atlas_balance::Algorithm;
+use atlas_base::{ByteSize, Position, TimeSpan};
+use atlas_wire::dialect::DialectConfig;
+use atlas_world::{Region, Regions, ServerId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Problem;
+
+/// The edge: where players' WebSockets arrive.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EdgeConfig {
+    /// Address and port on which players connect, any path. `GET /health` is answered here too.
+    pub listen: SocketAddr,
+    /// How many players may be connected at once. `auto`: what the process's descriptor limit allows.
+    pub max_connections: Count,
+    /// Threads that carry the players' traffic. `auto`: one for each core.
+    pub workers: Count,
+    /// What one player may do.
+    pub limits: LimitsConfig,
+}
+
+impl Default for EdgeConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
+            max_connections: Count::Auto,
+            workers: Count::Auto,
+            limits: LimitsConfig::default(),
+        }
+    }
+}
+
+/// A number, or `auto`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Count {
+    /// The word `auto`.
+    #[serde(with = "auto")]
+    #[schemars(with = "String")]
+    Auto,
+    /// A number above zero.
+    Number(u32),
+}
+
+mod auto {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("auto")
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "auto" => Ok(()),
+            other => Err(D::Error::custom(format!(
+                "`{other}` is neither a number nor `auto`"
+            ))),
+        }
+    }
+}
+
+/// What one player may do before the edge closes the connection.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LimitsConfig {
+    /// How long a connection may take to become a WebSocket.
+    pub handshake_timeout: TimeSpan,
+    /// Largest message either side may send, over all its fragments; beyond it: close code 1009.
+    pub message_bytes_max: ByteSize,
+    /// Values of the browsers' `Origin` header that may connect. Empty: any.
+    pub origins: Vec<String>,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: TimeSpan::from_secs(5),
+            message_bytes_max: ByteSize(1 << 20),
+            origins: Vec::new(),
+        }
+    }
+}
+
+/// One game behind the edge: its servers, their regions, and how players are placed and moved.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WorldConfig {
+    /// Values of the `Host` header that choose this world. With more than one world, each needs hosts or paths.
+    pub hosts: Vec<String>,
+    /// Path prefixes that choose this world.
+    pub paths: Vec<String>,
+    /// How a new player's server is chosen.
+    pub balance: Algorithm,
+    /// `auto`: a player who leaves a server's region is moved, whatever `balance` says. `off`: regions are ignored.
+    pub regions: RegionsMode,
+    /// How the edge reads this game's messages.
+    pub dialect: DialectConfig,
+    /// How players are moved between servers.
+    pub transfer: TransferConfig,
+    /// What happens when a client reads too slowly.
+    pub slow_client: SlowClientConfig,
+    /// How servers are watched.
+    pub health: HealthConfig,
+    /// The game servers.
+    pub servers: Vec<ServerConfig>,
+}
+
+impl Default for WorldConfig {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            paths: Vec::new(),
+            balance: Algorithm::LeastConnections,
+            regions: RegionsMode::Auto,
+            dialect: DialectConfig::default(),
+            transfer: TransferConfig::default(),
+            slow_client: SlowClientConfig::default(),
+            health: HealthConfig::default(),
+            servers: Vec::new(),
+        }
+    }
+}
+
+/// Whether regions move players.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegionsMode {
+    /// A player who leaves a server's region is moved.
+    Auto,
+    /// Regions are ignored.
+    Off,
+}
+
+/// How players are moved between servers.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TransferConfig {
+    /// How far past the border a player must be to be moved, in world units.
+    pub hysteresis: f64,
+    /// Least time between two moves of one player for a region or for balance; it grows after failures.
+    pub min_interval: TimeSpan,
+    /// How long dialling the target may take.
+    pub dial_timeout: TimeSpan,
+    /// How long the source may take to hand over the player's state.
+    pub freeze_timeout: TimeSpan,
+    /// How long the target may take to hold the player ready.
+    pub adopt_timeout: TimeSpan,
+    /// How long a server may act for a player without hearing from the edge.
+    pub lease: TimeSpan,
+    /// How long a server keeps what it knows of a player whose link is gone.
+    pub orphan_window: TimeSpan,
+    /// Most input of one player that is held while the player is being moved; past it the client is not read.
+    pub held_input_bytes_max: ByteSize,
+    /// How long the edge tries to learn an unknown outcome before it closes the client with 1013.
+    pub unknown_outcome_max: TimeSpan,
+    /// Fastest believable movement in world units a second; beyond it a position moves nobody. 0: unbounded.
+    pub max_speed: f64,
+}
+
+impl Default for TransferConfig {
+    fn default() -> Self {
+        Self {
+            hysteresis: 25.0,
+            min_interval: TimeSpan::from_secs(2),
+            dial_timeout: TimeSpan::from_secs(1),
+            freeze_timeout: TimeSpan::from_secs(1),
+            adopt_timeout: TimeSpan::from_secs(1),
+            lease: TimeSpan::from_secs(5),
+            orphan_window: TimeSpan::from_secs(60),
+            held_input_bytes_max: ByteSize(256 << 10),
+            unknown_outcome_max: TimeSpan::from_secs(30),
+            max_speed: 0.0,
+        }
+    }
+}
+
+/// What happens when a client reads too slowly.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SlowClientConfig {
+    /// Most output that waits for one client; past it the server's link is not read.
+    pub queue_bytes_max: ByteSize,
+}
+
+impl Default for SlowClientConfig {
+    fn default() -> Self {
+        Self {
+            queue_bytes_max: ByteSize(256 << 10),
+        }
+    }
+}
+
+/// How servers are watched.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HealthConfig {
+    /// Time between two checks of a server.
+    pub interval: TimeSpan,
+    /// How long a check may take.
+    pub timeout: TimeSpan,
+    /// What a check is. `tcp`: a connection is accepted.
+    pub kind: HealthKind,
+    /// Failed checks in a row that make a server down.
+    pub unhealthy_after: u32,
+    /// Successful checks in a row that bring it back.
+    pub healthy_after: u32,
+}
+
+impl Default for HealthConfig {
+    fn default() -> Self {
+        Self {
+            interval: TimeSpan::from_secs(2),
+            timeout: TimeSpan::from_secs(1),
+            kind: HealthKind::Tcp,
+            unhealthy_after: 3,
+            healthy_after: 2,
+        }
+    }
+}
+
+/// What a health check is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HealthKind {
+    /// A TCP connection is accepted.
+    Tcp,
+}
+
+/// One game server.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ServerConfig {
+    /// The server's name, unique in its world.
+    pub name: String,
+    /// Where it listens: `ws://HOST:PORT/PATH`. Without a path the client's own path and query are used.
+    pub address: String,
+    /// Whether it speaks `atlas.link.v1`. `auto`: the edge asks when it first connects.
+    #[serde(default)]
+    pub link: LinkMode,
+    /// Most players it takes. 0: no bound.
+    #[serde(default)]
+    pub capacity: u32,
+    /// Its share of new players beside the others'.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// The part of the world that it is the authority for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<RegionConfig>,
+    /// Words to find it by.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Whether a server speaks `atlas.link.v1`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkMode {
+    /// The edge asks when it first connects.
+    #[default]
+    Auto,
+    /// It does; one that does not is refused.
+    Cooperative,
+    /// It does not: any WebSocket server.
+    Plain,
+}
+
+/// An axis-aligned box of the world, half-open: `min` belongs to it, `max` does not.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegionConfig {
+    /// Smallest x, y and z, in world units.
+    pub min: [f64; 3],
+    /// x, y and z just past the box.
+    pub max: [f64; 3],
+}
+
+impl RegionConfig {
+    /// The box as the pure crates know it.
+    pub fn region(&self) -> Region {
+        let [min, max] = [self.min, self.max].map(|[x, y, z]| Position { x, y, z });
+        Region { min, max }
+    }
+}
+
+/// Everything the edge is built from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// `[edge]`.
+    pub edge: EdgeConfig,
+    /// `[world.NAME]`, by name.
+    pub worlds: BTreeMap<String, WorldConfig>,
+}
+
+impl Config {
+    /// Checks what no single field can know: names, addresses, regions, worlds beside each other.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut complain = |key: String, what: String| problems.push(Problem { key, what });
+        for (key, count) in [
+            ("edge.max-connections", self.edge.max_connections),
+            ("edge.workers", self.edge.workers),
+        ] {
+            if count == Count::Number(0) {
+                complain(
+                    key.into(),
+                    "is 0, so nobody could connect; write `auto` or a number above 0".into(),
+                );
+            }
+        }
+        if self.edge.limits.message_bytes_max.0 > u64::from(u32::MAX) {
+            complain(
+                "edge.limits.message-bytes-max".into(),
+                "is over 4 GiB; write at most 4095MiB".into(),
+            );
+        }
+        for (name, world) in &self.worlds {
+            let at = |key: &str| format!("world.{name}.{key}");
+            if self.worlds.len() > 1 && world.hosts.is_empty() && world.paths.is_empty() {
+                complain(
+                    format!("world.{name}"),
+                    "has neither `hosts` nor `paths`, so no player could be told to belong to it; with several worlds each needs one".into(),
+                );
+            }
+            if world.servers.is_empty() {
+                complain(
+                    at("servers"),
+                    "is empty; add a [[world.NAME.servers]] with a name and an address".into(),
+                );
+            }
+            if !(world.transfer.hysteresis >= 0.0 && world.transfer.hysteresis.is_finite()) {
+                complain(
+                    at("transfer.hysteresis"),
+                    "is not a distance; write a number from 0 up".into(),
+                );
+            }
+            let mut names = std::collections::BTreeSet::new();
+            let mut regions = Vec::new();
+            for (index, server) in world.servers.iter().enumerate() {
+                let at = |key: &str| format!("world.{name}.servers[{index}].{key}");
+                if server.name.is_empty() || server.name.len() > 64 {
+                    complain(at("name"), "must have 1 to 64 characters".into());
+                }
+                if !names.insert(server.name.as_str()) {
+                    complain(
+                        at("name"),
+                        format!(
+                            "`{}` is already another server's name in this world",
+                            server.name
+                        ),
+                    );
+                }
+                if let Err(error) = crate::servers::parse_address(&server.address) {
+                    complain(at("address"), format!("`{}` {error}", server.address));
+                }
+                if let Some(region) = &server.region {
+                    regions.push((ServerId(index as u32), region.region()));
+                }
+            }
+            if let Err(error) = Regions::build(regions, world.transfer.hysteresis) {
+                let (key, what) = region_problem(world, &error);
+                complain(at(&key), what);
+            }
+        }
+        problems
+    }
+}
+
+/// The key and the words for a region that cannot be: servers by name.
+fn region_problem(world: &WorldConfig, error: &atlas_world::Error) -> (String, String) {
+    let name = |id: &ServerId| {
+        world
+            .servers
+            .get(id.0 as usize)
+            .map_or("?", |server| server.name.as_str())
+    };
+    let key = |id: &ServerId| format!("servers[{}].region", id.0);
+    match error {
+        atlas_world::Error::NotFinite { server } => (
+            key(server),
+            "has a corner that is not a finite number; write plain numbers".to_owned(),
+        ),
+        atlas_world::Error::TooSmall {
+            server,
+            axis,
+            side,
+            least,
+        } => (
+            key(server),
+            format!(
+                "is {side} wide along {axis}; make it at least {least} (four times transfer.hysteresis) wide, with `min` below `max`"
+            ),
+        ),
+        atlas_world::Error::Overlap { first, second } => (
+            key(second),
+            format!(
+                "overlaps the region of server `{}`; a place has one authority, so cut `{}` or it",
+                name(first),
+                name(second)
+            ),
+        ),
+        _ => ("servers".to_owned(), error.to_string()),
+    }
+}

@@ -1,0 +1,70 @@
+//! What can go wrong when the edge is built or asked something.
+
+use std::fmt;
+
+/// One thing wrong with the configuration, with its key and the remedy.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    /// The dotted key.
+    pub key: String,
+    /// What is wrong and what would be right, to be read after the key.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.key, self.what)
+    }
+}
+
+/// What can go wrong when the edge is built or asked something.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration cannot work; each problem names its key.
+    #[error("the edge's configuration cannot work: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Config(Vec<Problem>),
+    /// The players' listener could not be opened.
+    #[error("the players' listener could not be opened")]
+    Listen(#[source] atlas_runtime::Error),
+    /// A metric could not be declared.
+    #[error("the edge's metrics could not be declared")]
+    Metrics(#[source] atlas_runtime::Error),
+    /// A worker's thread could not be started.
+    #[error("a worker of the edge could not be started")]
+    Spawn(#[source] atlas_runtime::Error),
+    /// A worker could not be set up.
+    #[error("worker {worker} could not be set up")]
+    Worker {
+        /// The worker's number, from 0.
+        worker: usize,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The host of a server's address has no address.
+    #[error("server {server}: host {host} could not be resolved")]
+    Resolve {
+        /// The server's name.
+        server: String,
+        /// The host that was asked for.
+        host: String,
+        /// What the resolver said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The edge has stopped or is stopping and answers no more.
+    #[error("the edge is stopping")]
+    Stopping,
+    /// No session has this id.
+    #[error("no session has the id {0}")]
+    UnknownSession(String),
+    /// No server of the session's world has this name.
+    #[error("world {world} has no server named {server}")]
+    UnknownServer {
+        /// The session's world.
+        world: String,
+        /// The name that was asked for.
+        server: String,
+    },
+}

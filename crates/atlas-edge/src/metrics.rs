@@ -1,0 +1,111 @@
+//! The edge's metrics: each declared once, here.
+
+use atlas_runtime::Error;
+use atlas_runtime::metrics::{Histogram, IntCounter, IntCounterVec, Registry};
+
+/// The edge's metrics; cheap to clone, safe to share.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    pub(crate) connections: IntCounter,
+    pub(crate) handshakes_refused: IntCounterVec,
+    pub(crate) placements_refused: IntCounterVec,
+    pub(crate) dials_failed: IntCounterVec,
+    pub(crate) sessions_begun: IntCounterVec,
+    pub(crate) messages_in: IntCounter,
+    pub(crate) messages_out: IntCounter,
+    pub(crate) bytes_in: IntCounter,
+    pub(crate) bytes_out: IntCounter,
+    pub(crate) frames_refused: IntCounterVec,
+    pub(crate) closed_by_edge: IntCounterVec,
+    pub(crate) links_lost: IntCounter,
+    pub(crate) links_refused: IntCounterVec,
+    pub(crate) output_fenced: IntCounter,
+    pub(crate) input_lost: IntCounter,
+    pub(crate) transfers: IntCounterVec,
+    pub(crate) hold_seconds: Histogram,
+}
+
+impl Metrics {
+    /// Declares all of them.
+    pub(crate) fn declare(registry: &Registry) -> Result<Self, Error> {
+        const HOLD_SECONDS: [f64; 10] =
+            [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0];
+        Ok(Self {
+            connections: registry
+                .counter("atlas_edge_connections_total", "Connections accepted.")?,
+            handshakes_refused: registry.counters(
+                "atlas_edge_handshakes_refused_total",
+                "Connections answered with an HTTP status instead of a WebSocket, by status.",
+                &["status"],
+            )?,
+            placements_refused: registry.counters(
+                "atlas_edge_placements_refused_total",
+                "New players for whom no server was found, by world.",
+                &["world"],
+            )?,
+            dials_failed: registry.counters(
+                "atlas_edge_dials_failed_total",
+                "Dials to game servers that came to nothing, by world and server.",
+                &["world", "server"],
+            )?,
+            sessions_begun: registry.counters(
+                "atlas_edge_sessions_total",
+                "Players joined to a server, by world.",
+                &["world"],
+            )?,
+            messages_in: registry.counter(
+                "atlas_edge_messages_in_total",
+                "Messages relayed from clients.",
+            )?,
+            messages_out: registry.counter(
+                "atlas_edge_messages_out_total",
+                "Messages relayed to clients.",
+            )?,
+            bytes_in: registry.counter(
+                "atlas_edge_in_bytes_total",
+                "Bytes relayed from clients, headers included.",
+            )?,
+            bytes_out: registry.counter(
+                "atlas_edge_out_bytes_total",
+                "Bytes relayed to clients, headers included.",
+            )?,
+            frames_refused: registry.counters(
+                "atlas_edge_frames_refused_total",
+                "Frames that broke a rule of RFC 6455 or a limit, by reason.",
+                &["reason"],
+            )?,
+            closed_by_edge: registry.counters(
+                "atlas_edge_clients_closed_total",
+                "Clients that the edge closed, by close code.",
+                &["code"],
+            )?,
+            links_lost: registry.counter(
+                "atlas_edge_links_lost_total",
+                "Connections to game servers that ended without a close.",
+            )?,
+            links_refused: registry.counters(
+                "atlas_edge_links_refused_total",
+                "Links closed because the server broke the link protocol, by server.",
+                &["server"],
+            )?,
+            output_fenced: registry.counter(
+                "atlas_edge_output_fenced_total",
+                "Messages of servers that were not the player's authority, dropped.",
+            )?,
+            input_lost: registry.counter(
+                "atlas_edge_input_lost_total",
+                "Client messages that no surviving state contains after a failover.",
+            )?,
+            transfers: registry.counters(
+                "atlas_edge_transfers_total",
+                "Transfers that ended, by world, reason and outcome (done, aborted, failed).",
+                &["world", "reason", "outcome"],
+            )?,
+            hold_seconds: registry.histogram(
+                "atlas_edge_transfer_hold_seconds",
+                "How long a player's input was held in a transfer that was done.",
+                &HOLD_SECONDS,
+            )?,
+        })
+    }
+}

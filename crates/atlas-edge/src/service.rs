@@ -1,0 +1,157 @@
+//! The edge as a service: config, then build (which binds), then run, then stop.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use atlas_runtime::Tasks;
+use atlas_runtime::metrics::Registry;
+use atlas_runtime::tasks::Kind;
+use atlas_world::MemoryDirectory;
+use mio::{Poll, Waker};
+use tokio::sync::mpsc;
+
+use crate::config::{Config, Count};
+use crate::error::Error;
+use crate::handle::Handle;
+use crate::health;
+use crate::mail::Mailbox;
+use crate::metrics::Metrics;
+use crate::servers::View;
+use crate::shared::{Met, Shared};
+use crate::stream::Stream;
+use crate::worker::Worker;
+
+/// Descriptors kept for everything that is not a player.
+const DESCRIPTORS_RESERVED: u64 = 128;
+/// What traffic met and the health checks have not taken in yet.
+const MET_MAX: usize = 1024;
+
+/// A bound edge that does not serve yet.
+pub struct Edge {
+    shared: Arc<Shared>,
+    workers: Vec<Worker>,
+    met: mpsc::Receiver<Met>,
+    listen: SocketAddr,
+}
+
+impl Edge {
+    /// Checks the configuration, binds the players' listener and makes the workers.
+    ///
+    /// `node` is this node's id.
+    ///
+    /// # Errors
+    /// [`Error::Config`], [`Error::Resolve`], [`Error::Listen`], [`Error::Worker`]; nothing is left behind.
+    pub fn build(config: &Config, node: &str, registry: &Registry) -> Result<Self, Error> {
+        let problems = config.problems();
+        if !problems.is_empty() {
+            return Err(Error::Config(problems));
+        }
+        let view = View::build(config)?;
+        let metrics = Metrics::declare(registry).map_err(Error::Metrics)?;
+        let listener =
+            atlas_runtime::bind(config.edge.listen, "edge.listen").map_err(Error::Listen)?;
+        let at_worker = |worker| move |source| Error::Worker { worker, source };
+        listener.set_nonblocking(true).map_err(at_worker(0))?;
+        let listen = listener.local_addr().map_err(at_worker(0))?;
+
+        let count = match config.edge.workers {
+            Count::Auto => std::thread::available_parallelism().map_or(1, usize::from),
+            Count::Number(count) => count as usize,
+        };
+        let (mut mailboxes, mut prepared) = (Vec::new(), Vec::new());
+        for index in 0..count {
+            let poll = Poll::new().map_err(at_worker(index))?;
+            // Token 0 is the mailbox's, see `worker::Token`.
+            let waker = Waker::new(poll.registry(), mio::Token(0)).map_err(at_worker(index))?;
+            let (mailbox, receiver) = Mailbox::new(waker);
+            mailboxes.push(mailbox);
+            prepared.push((poll, receiver));
+        }
+        let (met_sender, met) = mpsc::channel(MET_MAX);
+        let shared = Arc::new(Shared {
+            edge: config.edge.clone(),
+            node: node.to_owned(),
+            owner: atlas_balance::hash_key(node.as_bytes()),
+            view: ArcSwap::from_pointee(view),
+            metrics,
+            stream: Stream::new(),
+            mailboxes,
+            loads: (0..count).map(|_| AtomicUsize::new(0)).collect(),
+            connections: AtomicUsize::new(0),
+            connections_max: connections_max(config),
+            met: met_sender,
+            directory: Mutex::new(MemoryDirectory::default()),
+            started: Instant::now(),
+        });
+        let mut listener: Option<TcpListener> = Some(listener);
+        let mut workers = Vec::new();
+        for (index, (poll, receiver)) in prepared.into_iter().enumerate() {
+            let worker = Worker::new(index, shared.clone(), poll, receiver, listener.take());
+            workers.push(worker.map_err(at_worker(index))?);
+        }
+        Ok(Self {
+            shared,
+            workers,
+            met,
+            listen,
+        })
+    }
+
+    /// Where players connect: the real port if the configuration said 0.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The way in while it serves.
+    pub fn handle(&self) -> Handle {
+        Handle {
+            shared: self.shared.clone(),
+        }
+    }
+
+    /// Starts to serve as tasks of the process. When the process drains, players are told to come back, and whoever is
+    /// left after `drain` is cut.
+    ///
+    /// # Errors
+    /// [`Error::Spawn`] if the system gives no thread.
+    pub fn start(self, tasks: &Tasks, drain: Duration) -> Result<(), Error> {
+        let handle = self.handle();
+        for (index, worker) in self.workers.into_iter().enumerate() {
+            tasks
+                .thread(Kind::SERVICE, format!("edge-worker-{index}"), move || {
+                    worker.run()
+                })
+                .map_err(Error::Spawn)?;
+        }
+        let (shared, met) = (self.shared, self.met);
+        tasks.spawn(Kind::CHORE, "edge-health", async move {
+            health::watch(shared, met).await;
+            Ok::<(), Error>(())
+        });
+        let shutdown = tasks.shutdown().clone();
+        tasks.spawn(Kind::SERVICE, "edge-drain", async move {
+            shutdown.draining().await;
+            handle.stop(drain);
+            Ok::<(), Error>(())
+        });
+        Ok(())
+    }
+}
+
+/// How many players may be connected at once: two descriptors each, and a fifth of one more where sessions move.
+fn connections_max(config: &Config) -> usize {
+    match config.edge.max_connections {
+        Count::Number(number) => number as usize,
+        Count::Auto => {
+            let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile)
+                .current
+                .unwrap_or(1 << 20);
+            usize::try_from(limit.saturating_sub(DESCRIPTORS_RESERVED) * 10 / 22)
+                .unwrap_or(usize::MAX)
+                .max(1)
+        }
+    }
+}

@@ -1,0 +1,526 @@
+//! Movable sessions, the client's side: whole messages in, to the authority's link or to the machine that holds them.
+
+use std::sync::Arc;
+
+use atlas_balance::hash_key;
+use atlas_base::{Position, TransferId};
+use atlas_wire::frame::{
+    CloseCode, HEADER_BYTES_MAX, Header, Opcode, Side, apply_mask, close_payload, control_frame,
+    copy_masked, parse_close, tagged,
+};
+use atlas_wire::tag::Tag;
+use atlas_wire::upgrade::Head;
+use atlas_world::{Event, LinkId, Phase, ServerId, Surroundings};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+
+use super::assembler::{Assembler, Piece};
+use super::plain::About;
+use super::socket::{Received, Socket};
+use super::{Again, ROUNDS_MAX, SKIM_BYTES_MAX, Token, Worker};
+use crate::config::RegionsMode;
+use crate::placement::Placement;
+use crate::servers::{Server, World};
+
+/// One player whose server speaks `atlas.link.v1`: the server may change under the connection.
+pub(super) struct Movable {
+    pub(super) client: Socket,
+    input: Assembler,
+    pub(super) machine: atlas_world::Session,
+    pub(super) about: About,
+    /// For the links that transfers open.
+    pub(super) head: Arc<Head>,
+    /// Keys of its open links; mostly one.
+    pub(super) links: Vec<usize>,
+    pub(super) player: Option<String>,
+    /// The machine holds as much input as it may.
+    pub(super) paused: bool,
+    /// The client has said its last; nothing more is read from it.
+    ended: bool,
+    /// What the client is told when the machine is through.
+    pub(super) farewell: Option<(CloseCode, String)>,
+}
+
+/// What the machine may ask about the world, answered from the worker's view.
+pub(super) struct Around<'a> {
+    pub(super) world: &'a World,
+    pub(super) placement: &'a mut Placement,
+    pub(super) random: &'a mut StdRng,
+    pub(super) player: Option<&'a str>,
+}
+
+impl Surroundings for Around<'_> {
+    fn new_transfer(&mut self) -> TransferId {
+        TransferId::from_u128(self.random.random())
+    }
+
+    fn owner(&self, at: Position) -> Option<ServerId> {
+        self.world.owner(at)
+    }
+
+    fn outside_by(&self, server: ServerId, at: Position) -> Option<f64> {
+        if self.world.config.regions == RegionsMode::Off {
+            return None;
+        }
+        Some(self.world.server(server)?.region?.distance_outside(at))
+    }
+
+    fn may_enter(&self, server: ServerId) -> bool {
+        self.world
+            .server(server)
+            .is_some_and(|server| server.may_enter())
+    }
+
+    fn choose(&mut self, exclude: &[ServerId], at: Option<Position>) -> Option<ServerId> {
+        let player = self.player.map(|player| hash_key(player.as_bytes()));
+        self.placement
+            .choose(self.world, exclude, at, player, self.random.random())
+    }
+
+    fn reserve(&mut self, server: ServerId) -> bool {
+        self.world
+            .server(server)
+            .is_some_and(|server| server.reserve())
+    }
+
+    fn release(&mut self, server: ServerId) {
+        if let Some(server) = self.world.server(server) {
+            server.release();
+        }
+    }
+}
+
+impl Worker {
+    /// A session whose first link is open: asks the machine to take over.
+    pub(super) fn movable_begin(
+        &mut self,
+        client: Socket,
+        link: Socket,
+        about: About,
+        head: Arc<Head>,
+        behind: &[u8],
+    ) {
+        let first = LinkId(0);
+        let (serial, server, settings) = (
+            about.serial,
+            about.server.clone(),
+            about.world.settings.clone(),
+        );
+        let mut commands = std::mem::take(&mut self.commands);
+        let machine = atlas_world::Session::begin(
+            about.id,
+            self.shared.owner,
+            settings,
+            first,
+            server.id,
+            self.now,
+            &mut commands,
+        );
+        let key = self.movable.insert(Box::new(Movable {
+            client,
+            input: Assembler::new(Side::Client),
+            machine,
+            about,
+            head,
+            links: Vec::new(),
+            player: None,
+            paused: false,
+            ended: false,
+            farewell: None,
+        }));
+        let renamed = self.movable[key]
+            .client
+            .rename(self.poll.registry(), Token::MovableClient(key).into());
+        if renamed.is_err() || !self.link_insert(key, serial, first, server, link) {
+            self.happened
+                .push_back((key, serial, Event::ClientClosed { code: None }));
+        }
+        for command in commands.drain(..) {
+            self.perform(key, command);
+        }
+        self.commands = commands;
+        self.settle_machines();
+        self.link_behind(key, first, behind);
+        self.again.push_back(Again::MovableClient(key));
+    }
+
+    /// A machine's dial has become a link.
+    pub(super) fn movable_link_opened(
+        &mut self,
+        key: usize,
+        serial: u32,
+        link: LinkId,
+        server: Arc<Server>,
+        socket: Socket,
+        behind: &[u8],
+    ) {
+        if self
+            .movable
+            .get(key)
+            .is_none_or(|session| session.about.serial != serial)
+        {
+            return;
+        }
+        if self.link_insert(key, serial, link, server, socket) {
+            self.happened
+                .push_back((key, serial, Event::LinkOpened { link }));
+            self.settle_machines();
+            self.link_behind(key, link, behind);
+        } else {
+            self.movable_dial_failed(key, serial, link, false);
+        }
+    }
+
+    pub(super) fn movable_dial_failed(
+        &mut self,
+        key: usize,
+        serial: u32,
+        link: LinkId,
+        refused: bool,
+    ) {
+        self.happened
+            .push_back((key, serial, Event::DialFailed { link, refused }));
+    }
+
+    /// Hands what has happened to the machines and does what they say, until all is quiet.
+    pub(super) fn settle_machines(&mut self) {
+        while let Some((key, serial, event)) = self.happened.pop_front() {
+            if self
+                .movable
+                .get(key)
+                .is_some_and(|session| session.about.serial == serial)
+            {
+                self.step(key, event);
+            }
+        }
+    }
+
+    /// Hands one event to a machine and does what it says. What that brings about happens in later steps.
+    fn step(&mut self, key: usize, event: Event) {
+        let Some(session) = self.movable.get_mut(key) else {
+            return;
+        };
+        let mut commands = std::mem::take(&mut self.commands);
+        let mut around = Around {
+            world: &session.about.world,
+            placement: &mut self.placement,
+            random: &mut self.random,
+            player: session.player.as_deref(),
+        };
+        session
+            .machine
+            .step(self.now, event, &mut around, &mut commands);
+        for command in commands.drain(..) {
+            self.perform(key, command);
+        }
+        self.commands = commands;
+        if self
+            .movable
+            .get(key)
+            .is_some_and(|session| session.machine.phase() == Phase::Closed)
+        {
+            self.movable_finish(key);
+        }
+    }
+
+    /// The client's socket is ready, or its turn has come.
+    pub(super) fn movable_client_ready(&mut self, key: usize, writable: bool) {
+        if writable {
+            self.movable_client_flush(key);
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        for round in 0.. {
+            let Some(session) = self.movable.get_mut(key) else {
+                break;
+            };
+            if session.ended || session.paused || !session.client.may_read() {
+                break;
+            }
+            if let Some(link) = session.machine.forwards() {
+                // A slow server stops the client's reads.
+                let full = session.links.iter().any(|link_key| {
+                    let candidate = &self.links[*link_key];
+                    candidate.id == link && candidate.socket.backlog_bytes() > 0
+                });
+                if full {
+                    break;
+                }
+            }
+            if round == ROUNDS_MAX {
+                self.again.push_back(Again::MovableClient(key));
+                break;
+            }
+            match session.client.receive(&mut scratch) {
+                Received::Bytes(length) => self.movable_client_bytes(key, &scratch[..length]),
+                Received::Blocked => break,
+                Received::End | Received::Broken => {
+                    session.ended = true;
+                    let serial = session.about.serial;
+                    self.happened
+                        .push_back((key, serial, Event::ClientClosed { code: None }));
+                    break;
+                }
+            }
+            self.settle_machines();
+        }
+        self.scratch = scratch;
+    }
+
+    fn movable_client_flush(&mut self, key: usize) {
+        let Some(session) = self.movable.get_mut(key) else {
+            return;
+        };
+        match session.client.flush(
+            self.poll.registry(),
+            Token::MovableClient(key).into(),
+            &mut self.pool,
+        ) {
+            // The links were not read while the client was full.
+            Ok(true) => self
+                .again
+                .extend(session.links.iter().map(|link| Again::Link(*link))),
+            Ok(false) => {}
+            Err(_) => self.movable_client_lost(key),
+        }
+    }
+
+    /// The client's connection is gone.
+    pub(super) fn movable_client_lost(&mut self, key: usize) {
+        let Some(session) = self.movable.get_mut(key) else {
+            return;
+        };
+        if !session.ended {
+            session.ended = true;
+            let serial = session.about.serial;
+            self.happened
+                .push_back((key, serial, Event::ClientClosed { code: None }));
+        }
+    }
+
+    /// Takes the client's messages out of what came, and sends all that one read brought in one write.
+    fn movable_client_bytes(&mut self, key: usize, received: &[u8]) {
+        let mut outgoing = std::mem::take(&mut self.outgoing);
+        let mut input =
+            std::mem::replace(&mut self.movable[key].input, Assembler::new(Side::Client));
+        let buffer = input.take(received);
+        let data = buffer.as_deref().unwrap_or(received);
+        let (mut consumed, mut forwarded) = (0, 0);
+        loop {
+            let (piece, length) = match input.next(&data[consumed..], self.message_bytes_max) {
+                Ok(Some(found)) => found,
+                Ok(None) => break,
+                Err(violation) => {
+                    self.shared
+                        .metrics
+                        .frames_refused
+                        .with_label_values(&[&violation.to_string()])
+                        .inc();
+                    self.movable_forward(key, &mut outgoing, &mut forwarded);
+                    self.movable_client_ended(key, violation.close_code(), violation.to_string());
+                    break;
+                }
+            };
+            consumed += length;
+            match piece {
+                Piece::Part => continue,
+                Piece::Control(Opcode::Close, payload) => {
+                    self.movable_forward(key, &mut outgoing, &mut forwarded);
+                    let (code, reason) = match parse_close(&payload) {
+                        Ok(close) => (close.code, close.reason.to_owned()),
+                        Err(violation) => (violation.close_code(), violation.to_string()),
+                    };
+                    self.movable_client_ended(key, code, reason);
+                    break;
+                }
+                Piece::Control(Opcode::Ping, payload) => {
+                    let pong = control_frame(Opcode::Pong, &payload, None);
+                    self.movable_send_client(key, &pong);
+                    continue;
+                }
+                Piece::Control(..) => continue,
+                Piece::Whole(..) | Piece::Joined(..) => {}
+            }
+            if let Some(position) = self.movable_look(key, &piece) {
+                // Earlier messages belong to whoever is the authority before this one is looked at.
+                self.movable_forward(key, &mut outgoing, &mut forwarded);
+                self.step(key, position);
+                self.settle_machines();
+            }
+            let mask = self.mask();
+            let Some(session) = self.movable.get_mut(key) else {
+                break;
+            };
+            session.about.messages_in += 1;
+            self.tally.messages_in += 1;
+            if session.machine.forwards().is_some() {
+                for_link(&piece, mask, &mut outgoing);
+                forwarded += 1;
+            } else {
+                self.movable_forward(key, &mut outgoing, &mut forwarded);
+                let mut message = Vec::new();
+                for_link(&piece, mask, &mut message);
+                self.step(key, Event::Input(message.into_boxed_slice()));
+                self.settle_machines();
+            }
+        }
+        self.tally.bytes_in += received.len() as u64;
+        self.movable_forward(key, &mut outgoing, &mut forwarded);
+        if let Some(session) = self.movable.get_mut(key) {
+            input.keep(consumed, buffer, received);
+            session.input = input;
+        }
+        self.outgoing = outgoing;
+    }
+
+    /// Sends gathered messages to the authority.
+    fn movable_forward(&mut self, key: usize, outgoing: &mut Vec<u8>, messages: &mut u64) {
+        if *messages == 0 {
+            return;
+        }
+        if let Some(session) = self.movable.get_mut(key)
+            && let Some(link) = session.machine.forwards()
+        {
+            session.machine.forwarded(*messages);
+            self.link_send(key, link, outgoing);
+        }
+        outgoing.clear();
+        *messages = 0;
+    }
+
+    /// Reads a message's player and position where they are wanted.
+    fn movable_look(&mut self, key: usize, piece: &Piece<'_>) -> Option<Event> {
+        let session = self.movable.get_mut(key)?;
+        let dialect = &session.about.world.dialect;
+        if !dialect.skims() {
+            return None;
+        }
+        let wants_position = session.machine.wants_position(self.now);
+        if !wants_position && session.player.is_some() {
+            return None;
+        }
+        let mut prefix = [0; SKIM_BYTES_MAX];
+        let (text, message) = match piece {
+            Piece::Whole(header, payload) => (
+                header.opcode == Opcode::Text,
+                &*copy_masked(payload, header.mask.unwrap_or_default(), 0, &mut prefix),
+            ),
+            Piece::Joined(opcode, payload) => (
+                *opcode == Opcode::Text,
+                &payload[..payload.len().min(SKIM_BYTES_MAX)],
+            ),
+            _ => return None,
+        };
+        if session.player.is_none() {
+            session.player = dialect.player(message, text);
+        }
+        if !wants_position {
+            return None;
+        }
+        let (at, velocity) = dialect.position(message, text)?;
+        Some(Event::Position { at, velocity })
+    }
+
+    /// The client has closed, or broke a rule: its machine settles and detaches, then it hears our close.
+    fn movable_client_ended(&mut self, key: usize, code: CloseCode, reason: String) {
+        let Some(session) = self.movable.get_mut(key) else {
+            return;
+        };
+        session.ended = true;
+        let serial = session.about.serial;
+        session.farewell.get_or_insert((code, reason));
+        let code = (code != CloseCode::NONE).then_some(code.0);
+        self.happened
+            .push_back((key, serial, Event::ClientClosed { code }));
+    }
+
+    /// Sends bytes to the client.
+    pub(super) fn movable_send_client(&mut self, key: usize, bytes: &[u8]) {
+        let Some(session) = self.movable.get_mut(key) else {
+            return;
+        };
+        let token = Token::MovableClient(key).into();
+        if session
+            .client
+            .send(bytes, self.poll.registry(), token, &mut self.pool)
+            .is_err()
+        {
+            self.movable_client_lost(key);
+        }
+    }
+
+    /// The machine is through: the client hears its close, the links go once what waits on them has left.
+    fn movable_finish(&mut self, key: usize) {
+        let mut session = self.movable.remove(key);
+        for link in std::mem::take(&mut session.links) {
+            self.link_remove(link);
+        }
+        if let Some((code, reason)) = session.farewell.take() {
+            let frame = control_frame(Opcode::Close, &close_payload(code, &reason), None);
+            let token = Token::MovableClient(key).into();
+            let _ = session
+                .client
+                .send(&frame, self.poll.registry(), token, &mut self.pool);
+        }
+        self.closing_insert(session.client);
+        self.shared.directory_forget(session.about.id);
+        self.session_ended();
+    }
+
+    /// Health has given a server up: the machines of its sessions hear of it.
+    pub(super) fn server_down(&mut self, world: &str, server: ServerId, refused: bool) {
+        for (key, session) in &self.movable {
+            if *session.about.world.name == *world {
+                self.happened.push_back((
+                    key,
+                    session.about.serial,
+                    Event::ServerDown { server, refused },
+                ));
+            }
+        }
+    }
+
+    /// The edge stops: every client is told to come back, after the transfer it may be in.
+    pub(super) fn movable_stop(&mut self) {
+        for (key, session) in &self.movable {
+            let event = Event::Kick {
+                code: CloseCode::RESTART.0,
+                reason: "the edge is restarting".to_owned(),
+            };
+            self.happened.push_back((key, session.about.serial, event));
+        }
+    }
+}
+
+/// Writes a client's message as a link carries it: one byte more in front, its mask turned by one, the rest as it came.
+fn for_link(piece: &Piece<'_>, mask: [u8; 4], target: &mut Vec<u8>) {
+    let mut head = [0; HEADER_BYTES_MAX];
+    match piece {
+        Piece::Whole(header, payload) => {
+            let tag = Tag::of_opcode(header.opcode).unwrap_or(Tag::Binary);
+            let (header, first) = tagged(*header, tag.byte());
+            let length = header.write(&mut head);
+            target.reserve(length + 1 + payload.len());
+            target.extend_from_slice(&head[..length]);
+            target.push(first);
+            target.extend_from_slice(payload);
+        }
+        Piece::Joined(opcode, payload) => {
+            let tag = Tag::of_opcode(*opcode).unwrap_or(Tag::Binary);
+            let length = payload.len() as u64 + 1;
+            let header = Header {
+                fin: true,
+                opcode: Opcode::Binary,
+                mask: Some(mask),
+                length,
+                reserved: 0,
+            };
+            let length = header.write(&mut head);
+            target.extend_from_slice(&head[..length]);
+            let start = target.len();
+            target.push(tag.byte());
+            target.extend_from_slice(payload);
+            apply_mask(&mut target[start..], mask, 0);
+        }
+        Piece::Part | Piece::Control(..) => {}
+    }
+}

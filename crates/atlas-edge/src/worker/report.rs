@@ -1,0 +1,342 @@
+//! Doing what machines say, and telling the rest of the process what happened.
+
+use std::sync::Arc;
+
+use atlas_base::SessionId;
+use atlas_wire::frame::CloseCode;
+use atlas_world::{Command, Event, Reason, TransferOutcome};
+use tokio::sync::oneshot;
+
+use super::handshake::{DialFor, DialOwner};
+use super::plain::About;
+use super::timers::Timer;
+use super::{Again, Worker, orders};
+use crate::api::{LinkName, PositionView, SessionView, TransferView};
+use crate::mail::{SessionsFound, SessionsQuery};
+use crate::stream::{Moved, Players};
+
+/// Players shown in one frame of the world's stream, from each worker.
+const PLAYERS_MAX: usize = 2000;
+
+impl Worker {
+    /// Does what a session's machine says.
+    pub(super) fn perform(&mut self, key: usize, command: Command) {
+        let Some(session) = self.movable.get(key) else {
+            return;
+        };
+        let serial = session.about.serial;
+        match command {
+            Command::Dial { link, server } => {
+                let world = session.about.world.clone();
+                let Some(target) = world.server(server).cloned() else {
+                    return self.movable_dial_failed(key, serial, link, true);
+                };
+                let order = DialFor {
+                    world,
+                    server: target,
+                    head: Arc::clone(&session.head),
+                    address: session.about.address,
+                    session: session.about.id,
+                    player: session.player.clone(),
+                    asks_link: true,
+                    owner: DialOwner::Movable { key, serial, link },
+                };
+                if self.dial(order).is_err() {
+                    self.movable_dial_failed(key, serial, link, false);
+                }
+            }
+            Command::Send { link, epoch, order } => {
+                for message in orders::order(session, self.now, epoch, order) {
+                    self.link_send_control(key, link, &message);
+                }
+            }
+            Command::Deliver { link, message } => self.link_send(key, link, &message),
+            Command::CloseLink { link } => self.link_close(key, link),
+            Command::Promote { server, .. } => {
+                let server = session.about.world.server(server).cloned();
+                if let (Some(server), Some(session)) = (server, self.movable.get_mut(key)) {
+                    session.about.server = server;
+                }
+            }
+            Command::CompareAndSet {
+                request,
+                expected,
+                record,
+            } => {
+                let outcome = self
+                    .shared
+                    .directory_set(session.about.id, expected, record);
+                self.happened
+                    .push_back((key, serial, Event::Directory { request, outcome }));
+            }
+            Command::Read { request } => {
+                let outcome = self.shared.directory_read(session.about.id);
+                self.happened
+                    .push_back((key, serial, Event::Directory { request, outcome }));
+            }
+            Command::SetTimer { timer, at } => {
+                self.timers.set(at, Timer::Machine { key, serial, timer })
+            }
+            Command::PauseClient => self.movable[key].paused = true,
+            Command::ResumeClient => {
+                self.movable[key].paused = false;
+                self.again.push_back(Again::MovableClient(key));
+            }
+            Command::CloseClient { code, reason } => {
+                self.shared
+                    .metrics
+                    .closed_by_edge
+                    .with_label_values(&[&code.to_string()])
+                    .inc();
+                self.movable[key].farewell = Some((CloseCode(code), reason));
+            }
+            Command::NotifyReset {
+                reason,
+                lost_input,
+                state_age,
+            } => {
+                // A client that does not speak `atlas.v1` cannot be told; the operator can.
+                tracing::warn!(
+                    session = %session.about.id, %reason, lost_input, state_age_ms = state_age.as_millis() as u64,
+                    "a failover could not carry everything over",
+                );
+                self.shared.metrics.input_lost.inc_by(lost_input);
+            }
+            Command::Began { .. } => {}
+            Command::Ended {
+                transfer,
+                from,
+                to,
+                reason,
+                outcome,
+                why,
+                held,
+                ticket,
+            } => {
+                let moved = TransferView {
+                    session: session.about.id.to_string(),
+                    player: session.player.clone(),
+                    transfer: transfer.to_string(),
+                    from: self.server_name(&session.about, from),
+                    to: self.server_name(&session.about, to),
+                    reason: reason.as_str().to_owned(),
+                    outcome: outcome.as_str().to_owned(),
+                    why: why.to_owned(),
+                    held_ms: held.as_secs_f64() * 1000.0,
+                };
+                self.report_transfer(key, reason, outcome, moved, held, ticket);
+            }
+            Command::Refused { ticket, why } => {
+                if let Some(reply) = self.tickets.remove(&ticket) {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(Ok(TransferView::refused(
+                        &session.about.id.to_string(),
+                        why,
+                    )));
+                }
+            }
+        }
+    }
+
+    fn server_name(&self, about: &About, id: atlas_world::ServerId) -> String {
+        about
+            .world
+            .server(id)
+            .map_or_else(String::new, |server| server.config.name.clone())
+    }
+
+    fn report_transfer(
+        &mut self,
+        key: usize,
+        reason: Reason,
+        outcome: TransferOutcome,
+        moved: TransferView,
+        held: std::time::Duration,
+        ticket: Option<u64>,
+    ) {
+        let world = &self.movable[key].about.world.name;
+        let metrics = &self.shared.metrics;
+        metrics
+            .transfers
+            .with_label_values(&[world, reason.as_str(), outcome.as_str()])
+            .inc();
+        if outcome == TransferOutcome::Done {
+            metrics.hold_seconds.observe(held.as_secs_f64());
+        }
+        self.shared.stream.transfer(Moved {
+            world: Arc::clone(world),
+            view: moved.clone(),
+        });
+        if let Some(reply) = ticket.and_then(|ticket| self.tickets.remove(&ticket)) {
+            let _ = reply.send(Ok(moved));
+        }
+    }
+
+    /// A person asks for a transfer.
+    pub(super) fn transfer_asked(
+        &mut self,
+        session: SessionId,
+        server: &str,
+        reply: oneshot::Sender<Result<TransferView, crate::Error>>,
+    ) {
+        let found = self
+            .movable
+            .iter()
+            .find(|(_, candidate)| candidate.about.id == session);
+        if let Some((key, found)) = found {
+            let Some(target) = found.about.world.server_named(server) else {
+                let error = crate::Error::UnknownServer {
+                    world: found.about.world.name.to_string(),
+                    server: server.to_owned(),
+                };
+                let _ = reply.send(Err(error));
+                return;
+            };
+            self.ticket += 1;
+            let ticket = self.ticket;
+            let event = Event::Transfer {
+                to: target.id,
+                reason: Reason::Admin,
+                ticket,
+            };
+            self.happened.push_back((key, found.about.serial, event));
+            self.tickets.insert(ticket, reply);
+        } else if self
+            .plain
+            .iter()
+            .any(|(_, plain)| plain.about.id == session)
+        {
+            let view = TransferView::refused(
+                &session.to_string(),
+                "its server is plain: only cooperative sessions move",
+            );
+            let _ = reply.send(Ok(view));
+        } else {
+            let _ = reply.send(Err(crate::Error::UnknownSession(session.to_string())));
+        }
+    }
+
+    /// This worker's sessions that a query asks for, in the order of their ids.
+    pub(super) fn sessions(&self, query: &SessionsQuery) -> SessionsFound {
+        let plain = self.plain.iter().map(|(_, session)| {
+            let seen = session.seen();
+            let (player, position) = (
+                seen.and_then(|seen| seen.player.as_deref()),
+                seen.and_then(|seen| seen.position),
+            );
+            (&session.about, player, position, None)
+        });
+        let movable = self.movable.iter().map(|(_, session)| {
+            let machine = &session.machine;
+            (
+                &session.about,
+                session.player.as_deref(),
+                machine.position(),
+                Some(machine),
+            )
+        });
+        let mut found: Vec<_> = plain
+            .chain(movable)
+            .filter(|(about, player, ..)| {
+                query
+                    .world
+                    .as_ref()
+                    .is_none_or(|world| **world == *about.world.name)
+                    && query
+                        .server
+                        .as_ref()
+                        .is_none_or(|server| *server == about.server.config.name)
+                    && query.search.as_ref().is_none_or(|words| {
+                        player.is_some_and(|player| player.contains(words.as_str()))
+                            || about.id.to_string().starts_with(words.as_str())
+                            || about.address.to_string().starts_with(words.as_str())
+                    })
+            })
+            .collect();
+        let total = found.len();
+        found.retain(|(about, ..)| query.after.is_none_or(|after| about.id > after));
+        found.sort_unstable_by_key(|(about, ..)| about.id);
+        found.truncate(query.limit);
+        let items = found
+            .into_iter()
+            .map(|(about, player, position, machine)| SessionView {
+                id: about.id.to_string(),
+                world: about.world.name.to_string(),
+                player: player.map(str::to_owned),
+                server: about.server.config.name.clone(),
+                epoch: machine.map_or(0, |machine| machine.epoch().0),
+                phase: machine.map_or("settled".to_owned(), |machine| {
+                    format!("{:?}", machine.phase()).to_lowercase()
+                }),
+                link: if machine.is_some() {
+                    LinkName::Cooperative
+                } else {
+                    LinkName::Plain
+                },
+                client: about.address.to_string(),
+                path: about.path.to_string(),
+                position: position.map(PositionView::from),
+                age_ms: self.now.saturating_since(about.since).as_millis() as u64,
+                transfers: machine.map_or(0, atlas_world::Session::transfers),
+                messages_in: about.messages_in,
+                messages_out: about.messages_out,
+            })
+            .collect();
+        SessionsFound { items, total }
+    }
+
+    /// Sends the players' places to those who watch.
+    pub(super) fn report_players(&self) {
+        let movable = self
+            .movable
+            .iter()
+            .map(|(_, session)| (&session.about, session.machine.position()));
+        let plain = self.plain.iter().map(|(_, session)| {
+            (
+                &session.about,
+                session.seen().and_then(|seen| seen.position),
+            )
+        });
+        let mut frames: Vec<Players> = Vec::new();
+        for (about, position) in movable
+            .chain(plain)
+            .filter_map(|(about, at)| Some((about, at?)))
+            .take(PLAYERS_MAX)
+        {
+            let world = &about.world.name;
+            let index = frames
+                .iter()
+                .position(|frame| frame.world == *world)
+                .unwrap_or_else(|| {
+                    frames.push(Players {
+                        worker: self.index,
+                        world: Arc::clone(world),
+                        players: Vec::new(),
+                    });
+                    frames.len() - 1
+                });
+            let mut id = about.id.to_string();
+            id.truncate(8);
+            frames[index].players.push((
+                id,
+                position.x,
+                position.y,
+                position.z,
+                about.server.config.name.clone(),
+            ));
+        }
+        for name in self.view.worlds.iter().map(|world| &world.name) {
+            // An empty frame tells watchers that this worker's last player has left.
+            if !frames.iter().any(|frame| frame.world == *name) {
+                frames.push(Players {
+                    worker: self.index,
+                    world: Arc::clone(name),
+                    players: Vec::new(),
+                });
+            }
+        }
+        for frame in frames {
+            self.shared.stream.players(frame);
+        }
+    }
+}
