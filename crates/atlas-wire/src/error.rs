@@ -1,6 +1,7 @@
 //! The crate's error: whose fault a refused input is.
 
 use crate::frame::Violation;
+use crate::message;
 use crate::upgrade::{BadAnswer, Refusal, Unwritable};
 
 /// Why an input was refused, by the kind of input.
@@ -18,4 +19,7 @@ pub enum Error {
     /// A value of ours does not fit a request.
     #[error("upgrade request cannot be written")]
     Unwritable(#[from] Unwritable),
+    /// A control message or a part of a state; its own close code says what is to be done.
+    #[error("control message refused")]
+    Message(#[from] message::Error),
 }

@@ -1,0 +1,94 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::golden;
+
+fn to_client() -> Vec<(&'static str, ToClient)> {
+    let welcome = Welcome {
+        session: SessionId::from_u128(0x67e5_5044_10b1_426f_9247_bb68_0e5f_e0c8),
+        stream: StreamId(0x3f2e_9a10_55d4_4c1b_a0ce_6b1f_0d9e_8a77),
+        key: String::new(),
+        window_s: 0,
+        ring_bytes: 0,
+        resume: false,
+    };
+    vec![
+        ("welcome", welcome.into()),
+        ("ack", Ack { received: 32 }.into()),
+        (
+            "reset",
+            Reset {
+                reason: MoveReason::Failover,
+                lost_input: 3,
+                state_age_ms: 850,
+            }
+            .into(),
+        ),
+        (
+            "drain",
+            Drain {
+                resume_after_ms: 1500,
+            }
+            .into(),
+        ),
+        ("unsupported", Unsupported::new("dance").into()),
+    ]
+}
+
+fn from_client() -> Vec<(&'static str, FromClient)> {
+    vec![
+        ("ack", Ack { received: 64 }.into()),
+        ("unsupported", Unsupported::new("dance").into()),
+    ]
+}
+
+#[test]
+fn the_golden_files_hold_each_message() {
+    golden::check(
+        "client.md",
+        "client/to-client",
+        &to_client(),
+        ToClient::encode,
+        ToClient::decode,
+        ToClient::TYPES,
+    );
+    golden::check(
+        "client.md",
+        "client/from-client",
+        &from_client(),
+        FromClient::encode,
+        FromClient::decode,
+        FromClient::TYPES,
+    );
+}
+
+#[test]
+fn what_is_not_spoken_yet_is_unsupported() {
+    for r#type in ["resume", "rekey", "rebase", "welcome"] {
+        let body = format!(r#"{{"type":"{type}"}}"#);
+        assert_eq!(
+            FromClient::decode(body.as_bytes()),
+            Err(Error::Unknown {
+                r#type: r#type.into()
+            })
+        );
+    }
+    let error = FromClient::decode(br#"{"type":"ack","received":-1}"#).unwrap_err();
+    assert!(error.to_string().starts_with("ack: received: "), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        let _ = FromClient::decode(&bytes);
+        let _ = ToClient::decode(&bytes);
+    }
+
+    #[test]
+    fn acks_survive_writing_and_reading(received: u64) {
+        let ack = FromClient::from(Ack { received });
+        let mut bytes = Vec::new();
+        ack.encode(&mut bytes);
+        prop_assert_eq!(FromClient::decode(&bytes[1..]), Ok(ack));
+    }
+}
