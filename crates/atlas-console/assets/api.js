@@ -1,0 +1,37 @@
+// Requests to the node's /v1 routes. The admin listener set the cookie; nothing else is sent along.
+
+/** An answer outside the 200s, with the words of its problem document. */
+export class Problem extends Error {
+  constructor(status, words) {
+    super(words);
+    this.status = status;
+  }
+}
+
+async function request(path, options) {
+  const response = await fetch(path, { credentials: "same-origin", cache: "no-store", ...options });
+  if (response.ok) return response.json();
+  let words = `the node answered ${response.status}`;
+  try {
+    const problem = await response.json();
+    words = [problem.title, problem.detail].filter(Boolean).join(": ") || words;
+  } catch {
+    // No problem document: the status has to do.
+  }
+  throw new Problem(response.status, words);
+}
+
+/** GET of a route with query parameters; empty ones are left out. */
+export function get(path, parameters = {}) {
+  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== "" && value != null));
+  return request(query.size ? `${path}?${query}` : path);
+}
+
+/** POST of a JSON document. */
+export function post(path, body) {
+  return request(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+}

@@ -1,0 +1,180 @@
+// Wires the stream to the panels: which world is shown, whether the stream lives, which theme is on.
+
+import { get } from "./api.js";
+import { Check } from "./check.js";
+import { Feed } from "./feed.js";
+import { element, setText, shortId } from "./format.js";
+import { WorldMap } from "./map.js";
+import { Move } from "./move.js";
+import { Overview } from "./overview.js";
+import { Palette } from "./palette.js";
+import { Servers } from "./servers.js";
+import { Sessions } from "./sessions.js";
+import { Stream } from "./stream.js";
+
+const $ = (id) => document.getElementById(id);
+
+const palette = new Palette();
+/** Players' names by the short id that the map's frames carry. */
+const names = new Map();
+const overview = new Overview();
+const feed = new Feed(palette);
+const servers = new Servers(palette);
+const check = new Check();
+const stream = new Stream("/v1/world");
+
+const move = new Move((words) => {
+  setText($("sessions-notice"), words);
+  sessions.load();
+});
+const sessions = new Sessions(palette, names, (session) => move.open(session));
+const map = new WorldMap(palette, names, {
+  describe: async (id) => {
+    const session = await find(id);
+    if (session?.player) names.set(id, session.player);
+    return session;
+  },
+  open: async (id) => {
+    const session = await find(id);
+    if (session) move.open(session);
+  },
+});
+
+async function find(id) {
+  try {
+    const page = await get("/v1/sessions", { search: id, limit: 5 });
+    return page.items.find((session) => shortId(session.id) === id) ?? null;
+  } catch {
+    // The map goes on without the name.
+    return null;
+  }
+}
+
+// ── Worlds ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+let worlds = [];
+let shown = "";
+
+function showWorld() {
+  const world = worlds.find(({ name }) => name === shown) ?? worlds[0];
+  if (!world) return;
+  if (shown !== world.name) {
+    shown = world.name;
+    map.clear();
+  }
+  $("world-name").hidden = worlds.length !== 1;
+  setText($("world-only"), world.name);
+  $("world-choice").hidden = worlds.length < 2;
+  const listed = worlds.map(({ name }) => name);
+  if ([...$("world-select").options].map((option) => option.value).join() !== listed.join()) {
+    $("world-select").replaceChildren(...listed.map((name) => element("option", { text: name, value: name })));
+  }
+  $("world-select").value = shown;
+  palette.take(world.servers.map(({ id }) => id));
+  overview.takeServers(worlds.flatMap((each) => each.servers));
+  servers.take(world.servers);
+  sessions.takeWorld(world.name, world.servers);
+  move.takeServers(world.servers);
+  map.takeServers(world.servers);
+}
+
+$("world-select").addEventListener("change", (event) => {
+  shown = event.target.value;
+  map.clear();
+  showWorld();
+});
+
+stream.addEventListener("world", ({ detail }) => {
+  worlds = detail.worlds;
+  showWorld();
+});
+stream.addEventListener("players", ({ detail }) => {
+  if (detail.world === shown) map.takePlayers(detail);
+});
+stream.addEventListener("transfer", ({ detail }) => {
+  if (detail.player) names.set(shortId(detail.session), detail.player);
+  if (detail.world !== shown) return;
+  feed.take(detail);
+  map.takeTransfer(detail);
+});
+stream.addEventListener("totals", ({ detail }) => overview.takeTotals(detail));
+
+// ── The stream's state ─────────────────────────────────────────────────────────────────────────────────────────────
+
+let retryAt = 0;
+let lostAt = null;
+
+stream.addEventListener("state", ({ detail }) => {
+  const { state } = detail;
+  retryAt = detail.retryAt;
+  document.body.dataset.stream = state;
+  $("link").dataset.state = state;
+  setText($("link-text"), { live: "Live", lost: "Lost", refused: "Signed out", connecting: "Connecting" }[state]);
+  if (state === "live") {
+    if (lostAt !== null) {
+      setText($("announcer"), "The stream is back.");
+      // What was missed cannot be drawn: begin anew.
+      map.clear();
+      overview.reset();
+      sessions.load();
+      check.start();
+    }
+    lostAt = null;
+  } else {
+    lostAt ??= new Date();
+    setText(
+      $("announcer"),
+      state === "refused"
+        ? "This node wants a sign-in."
+        : "The stream from this node is lost. The page tries again by itself.",
+    );
+  }
+  showBanner();
+});
+
+function showBanner() {
+  $("banner").hidden = lostAt === null;
+  if (lostAt === null) return;
+  const since = lostAt.toLocaleTimeString("en-GB");
+  const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
+  const next = seconds > 0 ? `Next try in ${seconds} s.` : "Trying now.";
+  setText(
+    $("banner-text"),
+    stream.state === "refused"
+      ? "This node wants a sign-in: open the console’s address that it printed at its start, with the token in it."
+      : `The stream from this node was lost at ${since}; what you see is from then. ${next}`,
+  );
+}
+
+setInterval(showBanner, 500);
+$("banner-retry").addEventListener("click", () => stream.open());
+
+// ── Theme ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const THEMES = ["system", "light", "dark"];
+let theme = document.documentElement.dataset.theme ?? "system";
+
+function showTheme() {
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  setText($("theme"), `Theme: ${theme}`);
+  map.recolour();
+}
+
+$("theme").hidden = false;
+$("theme").addEventListener("click", () => {
+  theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+  try {
+    if (theme === "system") localStorage.removeItem("atlas-theme");
+    else localStorage.setItem("atlas-theme", theme);
+  } catch {
+    // Storage may be forbidden: the choice lasts for this page.
+  }
+  showTheme();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => map.recolour());
+showTheme();
+
+stream.open();
+sessions.load();
+check.start();

@@ -1,0 +1,6 @@
+//! The console in a real browser, against a node that is only its `/v1` routes.
+
+mod files;
+mod mock;
+mod page;
+mod pictures;

@@ -1,0 +1,60 @@
+//! Pictures of the console, for people to look at: `ATLAS_PICTURES=DIR cargo test -p atlas-console pictures`.
+
+use std::path::{Path, PathBuf};
+
+use atlas_testkit::{Browser, Deadline, Scheme, Viewport};
+use serde_json::json;
+
+use crate::mock::Mock;
+
+#[tokio::test]
+async fn pictures() {
+    let deadline = Deadline::seconds(180);
+    let Some(browser) = Browser::start(deadline).await.unwrap() else {
+        println!("skipped: no chromium or google-chrome in PATH");
+        return;
+    };
+    let wanted = std::env::var_os("ATLAS_PICTURES").map(PathBuf::from);
+    // For people the little charts are given time to show something.
+    let samples = if wanted.is_some() { 24 } else { 2 };
+    let folder = wanted.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let enough = format!(
+        "document.querySelectorAll('#feed-rows tr').length >= 4 && (document.querySelector('#in-spark .spark-line')\
+         .getAttribute('d') ?? '').split('L').length >= {samples}"
+    );
+
+    let mock = Mock::start(true).await;
+    mock.demo(Some(json!({
+        "players": 60, "connected": 60, "sent": 48_213, "answered": 48_209, "lost": 0, "doubled": 0, "reordered": 0,
+        "closed": 0, "answer_ms": { "p50": 0.6, "p99": 3.9, "max": 11.2 }, "server_changes": 214,
+    })));
+    let desktop = Viewport {
+        scale: 2.0,
+        ..Viewport::DESKTOP
+    };
+    for (size, viewport) in [("desktop", desktop), ("phone", Viewport::PHONE)] {
+        let page = browser.page(viewport, deadline).await.unwrap();
+        page.go(&mock.url(), deadline).await.unwrap();
+        for (theme, scheme) in [("light", Scheme::Light), ("dark", Scheme::Dark)] {
+            page.prefer(scheme, false, deadline).await.unwrap();
+            page.wait_for(&enough, deadline).await.unwrap();
+            mock.transfer(3, 2, "admin", "aborted");
+            for anchor in ["overview", "check", "servers", "sessions"] {
+                let title = format!("document.getElementById('{anchor}-title')");
+                let scroll = format!("{title}.scrollIntoView({{ behavior: 'instant' }})");
+                page.evaluate(&scroll, deadline).await.unwrap();
+                let file = folder.join(format!("{size}-{theme}-{anchor}.png"));
+                page.screenshot(&file, deadline).await.unwrap();
+            }
+            page.evaluate("scrollTo({ top: 0, behavior: 'instant' })", deadline)
+                .await
+                .unwrap();
+            page.screenshot(&folder.join(format!("{size}-{theme}.png")), deadline)
+                .await
+                .unwrap();
+        }
+        assert_eq!(page.errors(), Vec::<String>::new());
+    }
+    browser.close(deadline).await.unwrap();
+}
