@@ -52,7 +52,7 @@ impl Edge {
         let view = View::build(config)?;
         let metrics = Metrics::declare(registry).map_err(Error::Metrics)?;
         let listener =
-            atlas_runtime::bind(config.edge.listen, "edge.listen").map_err(Error::Listen)?;
+            atlas_runtime::net::bind(config.edge.listen, "edge.listen").map_err(Error::Listen)?;
         let at_worker = |worker| move |source| Error::Worker { worker, source };
         listener.set_nonblocking(true).map_err(at_worker(0))?;
         let listen = listener.local_addr().map_err(at_worker(0))?;

@@ -261,6 +261,7 @@ impl Worker {
             self.settle_machines();
             self.tick();
             if self.stopped() {
+                self.add_tally();
                 return Ok(());
             }
         }

@@ -1,0 +1,93 @@
+//! A running edge for tests.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use atlas_edge::{Config, Edge, EdgeConfig, Handle, LinkMode, ServerConfig, WorldConfig};
+use atlas_runtime::metrics::Registry;
+use atlas_runtime::{MetricsConfig, Shutdown, Tasks};
+use atlas_testkit::Deadline;
+
+/// An edge that serves until it is dropped.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) handle: Handle,
+    pub(crate) registry: Registry,
+    tasks: Tasks,
+}
+
+impl Running {
+    /// One metric's whole line, such as `atlas_edge_connections_total`.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.registry.render().unwrap();
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// Stops and waits for the end.
+    pub(crate) async fn stop(&self) {
+        self.tasks.shutdown().drain("the test is over");
+        self.tasks.drain(Duration::from_secs(5)).await.unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.stop(Duration::ZERO);
+    }
+}
+
+/// A server of the world, plain or whatever it says.
+pub(crate) fn server(name: &str, address: &str) -> ServerConfig {
+    ServerConfig {
+        name: name.to_owned(),
+        address: address.to_owned(),
+        link: LinkMode::Auto,
+        capacity: 0,
+        weight: 1,
+        region: None,
+        labels: BTreeMap::new(),
+    }
+}
+
+/// An edge in front of one world.
+pub(crate) fn edge(world: WorldConfig) -> Running {
+    edge_with(EdgeConfig::default(), world)
+}
+
+pub(crate) fn edge_with(edge: EdgeConfig, world: WorldConfig) -> Running {
+    let edge = EdgeConfig {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        ..edge
+    };
+    let config = Config {
+        edge,
+        worlds: [("main".to_owned(), world)].into(),
+    };
+    let registry = Registry::new(&MetricsConfig::default());
+    let edge = Edge::build(&config, "test", &registry).unwrap();
+    let (address, handle) = (edge.listen(), edge.handle());
+    let tasks = Tasks::new(Shutdown::new());
+    edge.start(&tasks, Duration::from_secs(3)).unwrap();
+    Running {
+        address,
+        handle,
+        registry,
+        tasks,
+    }
+}
+
+/// A world of these servers.
+pub(crate) fn world(servers: impl IntoIterator<Item = ServerConfig>) -> WorldConfig {
+    WorldConfig {
+        servers: servers.into_iter().collect(),
+        ..WorldConfig::default()
+    }
+}
+
+pub(crate) fn soon() -> Deadline {
+    Deadline::seconds(10)
+}
