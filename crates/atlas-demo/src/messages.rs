@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn a_server_counts_what_is_wrong_with_numbers() {
-        let table: [(&[u64], bool, (u64, u64, u64)); 6] = [
+        type Row = (&'static [u64], bool, (u64, u64, u64));
+        let table: [Row; 6] = [
             (&[1, 2, 3], false, (3, 0, 0)),
             (&[1, 3, 4], false, (4, 1, 0)),
             (&[1, 2, 2, 3], false, (3, 0, 1)),

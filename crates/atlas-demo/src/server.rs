@@ -7,7 +7,6 @@
 //! [`Server::build`] binds, [`Server::run`] serves until the shutdown, then closes with 1012.
 
 mod config;
-mod control;
 mod counters;
 mod fence;
 mod link;
@@ -208,6 +207,9 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, stop: watch::Receive
     let opened =
         tokio::time::timeout(shared.config.head_timeout, opening::open(&shared, stream)).await;
     let Ok(Ok(opened)) = opened else { return };
+    if matches!(opened, Opened::Answered) {
+        return;
+    }
     let _open = shared.counters.open.hold();
     shared.counters.connections.add(1);
     match opened {

@@ -65,9 +65,9 @@ pub struct Stats {
     pub link: LinkMode,
     /// The part of the world it is meant for.
     pub region: Option<Region>,
-    /// Connections open now, the one that asks included.
+    /// WebSockets open now.
     pub connections: u64,
-    /// Connections opened since the start.
+    /// WebSockets opened since the start.
     pub connections_total: u64,
     /// Sessions it is the authority of.
     pub sessions: u64,

@@ -2,22 +2,27 @@
 
 use std::time::Duration;
 
-use atlas_base::{Epoch, SessionId};
+use atlas_base::{Epoch, SessionId, TransferId};
+use atlas_wire::link::{
+    Adopted, Attached, Carried, Checkpoint, Committed, ControlFromServer, ControlPong,
+    ControlToServer, Draining, Error, FromServer, Frozen, Load, Pong, Preloaded, Refused, State,
+    StateJoiner, ToServer, Unsupported,
+};
 use atlas_wire::tag::Tag;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
-use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use super::control::{self, NodeOrder, Order, Times, Trouble, What};
-use super::fence::{Frozen, Link, Terms};
+use super::fence::{self, Link, Terms};
 use super::plain::{Effect, apply};
 use super::{Over, Shared, Socket, close, data, fault, stopped};
 use crate::messages::{ClientMessage, PlayerState};
 
 /// After so many messages the answers are flushed, even if more input waits.
 const BATCH_MAX: usize = 64;
+/// The longest state that is taken in parts; those of this game have some 100 bytes.
+const STATE_BYTES_MAX: usize = 1 << 20;
 /// What a close frame's reason may have at most, in bytes.
 const REASON_BYTES_MAX: usize = 120;
 
@@ -29,6 +34,7 @@ pub(super) async fn session(shared: &Shared, mut socket: Socket, mut stop: watch
         link,
         session: None,
         under: Epoch(0),
+        parts: StateJoiner::new(STATE_BYTES_MAX),
         answer: String::new(),
     };
     let over = tokio::select! {
@@ -53,6 +59,8 @@ struct Talk<'a> {
     session: Option<SessionId>,
     /// The epoch of the attach or commit that this link was last told.
     under: Epoch,
+    /// Parts of a state on its way here.
+    parts: StateJoiner,
     answer: String,
 }
 
@@ -118,21 +126,19 @@ impl Talk<'_> {
         };
         match Tag::from_byte(tag) {
             Some(Tag::Text | Tag::Binary) => Ok(self.data(rest)),
-            Some(Tag::Control) => match Order::read(rest) {
+            Some(Tag::Control) => match ToServer::decode(rest) {
                 Ok(order) => self.order(order).map(|reply| [reply, None]),
-                Err(Trouble::Unsupported(kind)) => {
+                Err(Error::Unknown { r#type }) => {
                     self.shared.counters.unsupported.add(1);
-                    Ok([
-                        Some(packed(&json!({"type": "unsupported", "unsupported": kind}))),
-                        None,
-                    ])
+                    let answer = FromServer::from(Unsupported::new(&r#type));
+                    Ok([Some(packed(|bytes| answer.encode(bytes))), None])
                 }
-                Err(Trouble::Malformed(why)) => Err(malformed(why)),
+                Err(error) => Err(broken(&error)),
             },
-            Some(Tag::StatePart) => Err(Over::Ours(
-                1002,
-                "tag 4: this game's states are never so large".to_owned(),
-            )),
+            Some(Tag::StatePart) => match self.parts.part(rest) {
+                Ok(()) => Ok([None, None]),
+                Err(error) => Err(broken(&error)),
+            },
             None => Err(Over::Ours(1002, format!("tag {tag}: unknown"))),
         }
     }
@@ -163,11 +169,7 @@ impl Talk<'_> {
         let (received, sent) = act.counts;
         // A remainder of 0 is never the one of a division by 0, which is none.
         let due = received.checked_rem(shared.config.checkpoint_every) == Some(0);
-        let checkpoint = due.then(|| Frozen {
-            state: act.state.clone(),
-            received,
-            sent,
-        });
+        let checkpoint = due.then(|| act.state.clone());
         drop(fences);
         let answer = match effect {
             Effect::Quiet => None,
@@ -178,103 +180,284 @@ impl Talk<'_> {
                 Some(Message::Binary(Bytes::from(tagged)))
             }
         };
-        let checkpoint = checkpoint.map(|held| {
+        let checkpoint = checkpoint.map(|state| {
             counters.checkpoints.add(1);
-            packed(&control::checkpoint(session, self.under, &held))
+            let epoch = self.under;
+            let message = FromServer::from(Checkpoint {
+                session,
+                epoch,
+                carried: carried(&state),
+                received,
+                sent,
+            });
+            packed(|bytes| message.encode(bytes))
         });
         [answer, checkpoint]
     }
 
     /// A control message of the edge; returns the answer, if it has one.
-    fn order(&mut self, order: Order) -> Result<Option<Message>, Over> {
-        let session = order.session;
-        if *self.session.get_or_insert(session) != session {
-            return Err(Over::Ours(
-                1002,
-                "session: a link is for one session only".to_owned(),
-            ));
+    fn order(&mut self, order: ToServer) -> Result<Option<Message>, Over> {
+        let answer = match order {
+            ToServer::Attach(order) => {
+                self.is_for(order.session)?;
+                let refuse = Refusing {
+                    session: order.session,
+                    epoch: order.epoch,
+                    transfer: None,
+                };
+                let times = (order.lease_ms, order.orphan_window_ms);
+                Some(self.take(refuse, times, order.carried)?)
+            }
+            ToServer::Adopt(order) => {
+                self.is_for(order.session)?;
+                let refuse = Refusing {
+                    session: order.session,
+                    epoch: order.epoch,
+                    transfer: Some(order.transfer),
+                };
+                let times = (order.lease_ms, order.orphan_window_ms);
+                Some(self.take(refuse, times, order.carried)?)
+            }
+            ToServer::Commit(order) => {
+                self.is_for(order.session)?;
+                Some(self.commit(order.session, order.epoch, order.transfer))
+            }
+            ToServer::Freeze(order) => {
+                self.is_for(order.session)?;
+                Some(self.freeze(order.session, order.epoch, order.transfer))
+            }
+            ToServer::Abort(order) => {
+                self.is_for(order.session)?;
+                let undone = self.shared.fences().abort(
+                    self.link,
+                    order.session,
+                    order.epoch,
+                    order.transfer,
+                );
+                self.shared.counters.aborted.add(u64::from(undone));
+                None
+            }
+            ToServer::Detach(order) => {
+                self.is_for(order.session)?;
+                let now = self.shared.now();
+                let gone = self
+                    .shared
+                    .fences()
+                    .detach(now, self.link, order.session, order.epoch);
+                self.shared.counters.detached.add(u64::from(gone));
+                None
+            }
+            ToServer::Preload(order) => {
+                self.is_for(order.session)?;
+                self.shared.counters.preloaded.add(1);
+                let (session, epoch, transfer) = (order.session, order.epoch, order.transfer);
+                Some(
+                    Preloaded {
+                        session,
+                        epoch,
+                        transfer,
+                    }
+                    .into(),
+                )
+            }
+            ToServer::Ping(order) => {
+                self.is_for(order.session)?;
+                Some(
+                    Pong {
+                        session: order.session,
+                        epoch: order.epoch,
+                        at: order.at,
+                    }
+                    .into(),
+                )
+            }
+            // News that this game does nothing with.
+            ToServer::Leaving(_)
+            | ToServer::Suspended(_)
+            | ToServer::Resumed(_)
+            | ToServer::TransferResult(_)
+            | ToServer::Unsupported(_) => None,
+        };
+        Ok(answer.map(|answer| packed(|bytes| answer.encode(bytes))))
+    }
+
+    /// A link is for the one session that its first control message names.
+    fn is_for(&mut self, session: SessionId) -> Result<(), Over> {
+        if *self.session.get_or_insert(session) == session {
+            return Ok(());
         }
-        let (shared, link, epoch) = (self.shared, self.link, order.epoch);
-        let counters = &shared.counters;
-        let now = shared.now();
-        let terms = |state: &Option<PlayerState>, times: Times| Terms {
-            link,
+        Err(Over::Ours(
+            1002,
+            "session: a link is for one session only".to_owned(),
+        ))
+    }
+
+    /// An attach (no transfer) or an adopt.
+    fn take(
+        &mut self,
+        refuse: Refusing,
+        times: (u64, u64),
+        carried: Carried,
+    ) -> Result<FromServer, Over> {
+        let shared = self.shared;
+        let Refusing {
             session,
             epoch,
-            state: state.clone(),
-            lease: times.lease,
-            orphan_window: times.orphan_window,
+            transfer,
+        } = refuse;
+        let state = match self.parts.take(carried) {
+            Ok(state) => state,
+            Err(error) => return Err(broken(&error)),
         };
-        let answer = match &order.what {
-            What::Attach {
-                player,
-                state,
-                terms: times,
-            } => {
-                let taken = shared.fences().attach(now, terms(state, *times));
-                taken.map(|taken| {
-                    if let Some(older) = taken.superseded {
-                        shared.supersede(older);
-                    }
-                    tracing::debug!(%session, %epoch, player = player.as_deref().unwrap_or(""), "attached");
-                    counters.attached.add(1);
-                    Some(control::attached(session, epoch, taken.has_state))
-                })
+        let state = match state.as_deref().map(read_state).transpose() {
+            Ok(state) => state,
+            // Another server of this world wrote what this one cannot read: no fault of the edge's.
+            Err(error) => {
+                tracing::warn!(%session, %error, "a player's state cannot be read");
+                shared.counters.refused.add(1);
+                return Ok(refuse.because("the state cannot be read", None));
             }
-            What::Adopt {
-                transfer,
-                state,
-                terms: times,
-            } => {
-                let taken = shared.fences().adopt(now, terms(state, *times), *transfer);
-                taken.map(|taken| {
-                    if let Some(older) = taken.superseded {
-                        shared.supersede(older);
-                    }
-                    counters.adopted.add(1);
-                    Some(control::done("adopted", session, epoch, *transfer))
-                })
-            }
-            What::Commit { transfer } => shared
-                .fences()
-                .commit(now, link, session, epoch, *transfer)
-                .map(|()| {
-                    counters.committed.add(1);
-                    Some(control::done("committed", session, epoch, *transfer))
-                }),
-            What::Freeze { transfer } => shared
-                .fences()
-                .freeze(link, session, epoch, *transfer)
-                .map(|held| {
-                    counters.frozen.add(1);
-                    Some(control::frozen(session, epoch, *transfer, &held))
-                }),
-            What::Abort { transfer } => {
-                let undone = shared.fences().abort(link, session, epoch, *transfer);
-                counters.aborted.add(u64::from(undone));
-                Ok(None)
-            }
-            What::Detach => {
-                let gone = shared.fences().detach(now, link, session, epoch);
-                counters.detached.add(u64::from(gone));
-                Ok(None)
-            }
-            What::Preload { transfer } => {
-                counters.preloaded.add(1);
-                Ok(Some(control::preloaded(session, epoch, *transfer)))
-            }
-            What::Ping { at } => Ok(Some(control::pong(session, epoch, at))),
-            What::News => Ok(None),
         };
-        if answer.is_ok() && matches!(order.what, What::Attach { .. } | What::Commit { .. }) {
-            self.under = epoch;
+        let terms = Terms {
+            link: self.link,
+            session,
+            epoch,
+            state,
+            lease: Duration::from_millis(times.0),
+            orphan_window: Duration::from_millis(times.1),
+        };
+        let taken = match transfer {
+            None => shared.fences().attach(shared.now(), terms),
+            Some(transfer) => shared.fences().adopt(shared.now(), terms, transfer),
+        };
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(fence::Refused { reason, newest }) => {
+                shared.counters.refused.add(1);
+                return Ok(refuse.because(reason, newest));
+            }
+        };
+        if let Some(older) = taken.superseded {
+            shared.supersede(older);
         }
-        let answer = answer.unwrap_or_else(|refused| {
-            counters.refused.add(1);
-            Some(control::refused(&order, refused))
-        });
-        Ok(answer.as_ref().map(packed))
+        Ok(match transfer {
+            None => {
+                self.under = epoch;
+                shared.counters.attached.add(1);
+                Attached {
+                    session,
+                    epoch,
+                    has_state: taken.has_state,
+                }
+                .into()
+            }
+            Some(transfer) => {
+                shared.counters.adopted.add(1);
+                Adopted {
+                    session,
+                    epoch,
+                    transfer,
+                }
+                .into()
+            }
+        })
     }
+
+    fn commit(&mut self, session: SessionId, epoch: Epoch, transfer: TransferId) -> FromServer {
+        let shared = self.shared;
+        match shared
+            .fences()
+            .commit(shared.now(), self.link, session, epoch, transfer)
+        {
+            Ok(()) => {
+                self.under = epoch;
+                shared.counters.committed.add(1);
+                Committed {
+                    session,
+                    epoch,
+                    transfer,
+                }
+                .into()
+            }
+            Err(fence::Refused { reason, newest }) => {
+                shared.counters.refused.add(1);
+                Refusing {
+                    session,
+                    epoch,
+                    transfer: Some(transfer),
+                }
+                .because(reason, newest)
+            }
+        }
+    }
+
+    fn freeze(&mut self, session: SessionId, epoch: Epoch, transfer: TransferId) -> FromServer {
+        let shared = self.shared;
+        match shared.fences().freeze(self.link, session, epoch, transfer) {
+            Ok(fence::Frozen {
+                state,
+                received,
+                sent,
+            }) => {
+                shared.counters.frozen.add(1);
+                Frozen {
+                    session,
+                    epoch,
+                    transfer,
+                    carried: carried(&state),
+                    received,
+                    sent,
+                }
+                .into()
+            }
+            Err(fence::Refused { reason, newest }) => {
+                shared.counters.refused.add(1);
+                Refusing {
+                    session,
+                    epoch,
+                    transfer: Some(transfer),
+                }
+                .because(reason, newest)
+            }
+        }
+    }
+}
+
+/// What a refusal names.
+#[derive(Clone, Copy)]
+struct Refusing {
+    session: SessionId,
+    epoch: Epoch,
+    transfer: Option<TransferId>,
+}
+
+impl Refusing {
+    fn because(self, reason: &str, newest: Option<Epoch>) -> FromServer {
+        let Self {
+            session,
+            epoch,
+            transfer,
+        } = self;
+        Refused {
+            session,
+            epoch,
+            transfer,
+            reason: reason.to_owned(),
+            newest,
+        }
+        .into()
+    }
+}
+
+/// Edges carry states without looking into them; here they are JSON.
+fn read_state(bytes: &[u8]) -> serde_json::Result<PlayerState> {
+    serde_json::from_slice(bytes)
+}
+
+fn carried(state: &PlayerState) -> Carried {
+    let bytes = serde_json::to_vec(state).expect("a struct of numbers and one text is always JSON");
+    // Player ids are bounded, so it is far shorter than what must travel in parts.
+    Carried::Inline(State::from(bytes))
 }
 
 /// Serves an edge's control link to its end.
@@ -291,7 +474,7 @@ async fn converse(shared: &Shared, socket: &mut Socket) -> Over {
     let mut loads = interval(shared.config.load_interval.max(Duration::from_millis(10)));
     loads.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let reply = tokio::select! {
+        let reply: ControlFromServer = tokio::select! {
             _ = loads.tick() => load(shared),
             message = socket.next() => {
                 let message = match message {
@@ -310,42 +493,59 @@ async fn converse(shared: &Shared, socket: &mut Socket) -> Over {
                 if Tag::from_byte(tag) != Some(Tag::Control) {
                     return Over::Ours(1002, format!("tag {tag}: not on a control link"));
                 }
-                match NodeOrder::read(rest) {
-                    Ok(NodeOrder::Ping { at }) => json!({"type": "pong", "at": at}),
+                match ControlToServer::decode(rest) {
+                    Ok(ControlToServer::ControlPing(ping)) => ControlPong { at: ping.at }.into(),
                     // Nothing here needs time: players can be moved away at once.
-                    Ok(NodeOrder::Drain) => json!({"type": "draining"}),
-                    Err(Trouble::Unsupported(kind)) => {
+                    Ok(ControlToServer::Drain(_)) => Draining {}.into(),
+                    // This game's servers say nothing to each other.
+                    Ok(
+                        ControlToServer::Received(_)
+                        | ControlToServer::Undeliverable(_)
+                        | ControlToServer::Unsupported(_),
+                    ) => continue,
+                    Err(Error::Unknown { r#type }) => {
                         shared.counters.unsupported.add(1);
-                        json!({"type": "unsupported", "unsupported": kind})
+                        Unsupported::new(&r#type).into()
                     }
-                    Err(Trouble::Malformed(why)) => return malformed(why),
+                    Err(error) => return broken(&error),
                 }
             }
         };
-        if socket.send(packed(&reply)).await.is_err() {
+        if socket
+            .send(packed(|bytes| reply.encode(bytes)))
+            .await
+            .is_err()
+        {
             return Over::Theirs;
         }
     }
 }
 
 /// The `load` message. A demo server does so little that its fill stands for its load.
-fn load(shared: &Shared) -> Value {
+fn load(shared: &Shared) -> ControlFromServer {
     let census = shared.fences().census(shared.now());
     let sessions = census.authority + census.frozen + census.adopted;
     #[expect(clippy::cast_precision_loss, reason = "counts of sessions")]
     let fill = sessions as f64 / shared.config.sessions_max.max(1) as f64;
-    json!({"type": "load", "sessions": sessions, "cpu": fill, "memory": fill, "tick_ms": 0.0})
+    Load {
+        sessions,
+        cpu: Some(fill),
+        memory: Some(fill),
+        tick_ms: Some(0.0),
+    }
+    .into()
 }
 
-fn malformed(mut why: String) -> Over {
+/// The close for a control message or a state that breaks the protocol; its reason names the field.
+fn broken(error: &Error) -> Over {
+    let mut why = error.to_string();
     why.truncate(why.floor_char_boundary(REASON_BYTES_MAX));
-    Over::Ours(1002, why)
+    Over::Ours(error.close_code().map_or(1002, |code| code.0), why)
 }
 
-/// A control message as it travels: its tag, then JSON.
-fn packed(json: &Value) -> Message {
-    let mut bytes = vec![Tag::Control.byte()];
-    // Writing JSON into a Vec cannot fail.
-    let _ = serde_json::to_writer(&mut bytes, json);
+/// A control message as it travels, written by `encode`.
+fn packed(encode: impl FnOnce(&mut Vec<u8>)) -> Message {
+    let mut bytes = Vec::with_capacity(256);
+    encode(&mut bytes);
     Message::Binary(Bytes::from(bytes))
 }

@@ -8,6 +8,9 @@ use crate::messages::{self, ClientMessage, PlayerState};
 /// After so many answers in a row they are flushed, even if more input waits.
 const BATCH_MAX: usize = 64;
 
+/// A longer player id is not remembered.
+const PLAYER_BYTES_MAX: usize = 256;
+
 /// What one message of a player came to.
 pub(super) enum Effect {
     /// It has the answer that was written.
@@ -27,11 +30,12 @@ pub(super) fn apply(
     let counters = &shared.counters;
     counters.messages.add(1);
     if &*message.client == "join" {
-        // A replayed join must not undo what the state says already.
+        // A replayed join must not undo what the state says already, and an id stays short enough for
+        // the state to travel in one message.
         if let Some(player) = message
             .player_id
             .as_deref()
-            .filter(|_| state.player.is_empty())
+            .filter(|player| state.player.is_empty() && player.len() <= PLAYER_BYTES_MAX)
         {
             state.player = player.to_owned();
         }

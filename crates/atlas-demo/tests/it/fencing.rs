@@ -1,0 +1,549 @@
+//! The rules that fence at the server, over real WebSockets: what an edge is told, and what has an effect.
+
+use std::collections::HashMap;
+
+use atlas_demo::server::Config;
+use atlas_testkit::{Client, Deadline, Received, eventually_async};
+use serde_json::{Value, json};
+
+use crate::house::{House, named};
+
+const SESSION: &str = "6f9619ff-8b86-d011-b42d-00c04fc964ff";
+const FIRST: &str = "00000000-0000-0000-0000-000000000001";
+const SECOND: &str = "00000000-0000-0000-0000-000000000002";
+
+/// One step of a script; the first text is a link's name, numbers are epochs.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Attach(&'static str, u64),
+    Adopt(&'static str, u64, &'static str),
+    Commit(&'static str, u64, &'static str),
+    Freeze(&'static str, u64, &'static str),
+    Abort(&'static str, u64, &'static str),
+    Detach(&'static str, u64),
+    /// The numbered message `n`; answered at once or not at all.
+    Play(&'static str, u64),
+    /// Cuts the link without a close.
+    Cut(&'static str),
+    /// The server closes that link.
+    Closed(&'static str),
+}
+use Step::*;
+
+/// The state that adopts hand over: 40 answers so far, the last to message 40.
+const STATE: &str = "eyJwbGF5ZXIiOiJwLTEiLCJsYXN0X24iOjQwLCJvdXQiOjQwfQ==";
+
+struct Stage {
+    house: House,
+    links: HashMap<&'static str, Client>,
+    pings: u64,
+}
+
+impl Stage {
+    async fn open(config: Config) -> Self {
+        Self {
+            house: House::open(config).await,
+            links: HashMap::new(),
+            pings: 0,
+        }
+    }
+
+    async fn link(&mut self, name: &'static str) -> &mut Client {
+        if !self.links.contains_key(name) {
+            let client = Client::to(self.house.address)
+                .subprotocols("atlas.link.v1")
+                .header("Atlas-Link", "session")
+                .header("Atlas-Session", SESSION)
+                .connect(Deadline::seconds(5))
+                .await
+                .unwrap();
+            assert_eq!(
+                client.response_header("sec-websocket-protocol"),
+                Some("atlas.link.v1")
+            );
+            assert_eq!(client.response_header("atlas-link"), Some("v1"));
+            self.links.insert(name, client);
+        }
+        self.links.get_mut(name).unwrap()
+    }
+
+    /// Sends a message and a ping behind it, and returns what came before the pong.
+    async fn ask(&mut self, name: &'static str, message: Vec<u8>) -> Vec<Vec<u8>> {
+        self.pings += 1;
+        let at = self.pings;
+        let link = self.link(name).await;
+        link.send_binary(message).await.unwrap();
+        link.send_binary(control(
+            json!({"type": "ping", "session": SESSION, "epoch": 0, "at": at}),
+        ))
+        .await
+        .unwrap();
+        let mut answers = Vec::new();
+        loop {
+            let bytes = link.receive_binary(Deadline::seconds(5)).await.unwrap();
+            match (bytes[0] == 2).then(|| serde_json::from_slice::<Value>(&bytes[1..]).unwrap()) {
+                Some(pong) if pong["type"] == "pong" && pong["at"] == at => return answers,
+                _ => answers.push(bytes),
+            }
+        }
+    }
+
+    async fn order(&mut self, name: &'static str, message: Value) -> String {
+        let answers = self.ask(name, control(message)).await;
+        let [answer] = &answers[..] else {
+            assert!(answers.is_empty(), "at most one answer: {answers:?}");
+            return "-".to_owned();
+        };
+        assert_eq!(answer[0], 2, "control is answered with control");
+        let answer: Value = serde_json::from_slice(&answer[1..]).unwrap();
+        assert_eq!(
+            answer["session"], SESSION,
+            "every control message carries its session: {answer}"
+        );
+        assert!(answer["epoch"].is_u64(), "and its epoch: {answer}");
+        let word = answer["type"].as_str().unwrap();
+        match word {
+            "refused" => format!(
+                "refused {} {}",
+                answer["reason"].as_str().unwrap(),
+                answer["newest"]
+            ),
+            "attached" => format!("attached {}", answer["has_state"]),
+            "frozen" => format!("frozen {} {}", answer["received"], answer["sent"]),
+            word => word.to_owned(),
+        }
+    }
+
+    async fn perform(&mut self, step: Step) -> String {
+        let message =
+            |kind: &str, epoch: u64| json!({"type": kind, "session": SESSION, "epoch": epoch});
+        let with = |mut message: Value, more: Value| {
+            message
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            message
+        };
+        let terms = json!({"player": "p-1", "lease_ms": 60_000, "orphan_window_ms": 60_000});
+        match step {
+            Attach(link, epoch) => {
+                let client = json!({"client": {"address": "127.0.0.1"}, "reason": "new"});
+                self.order(link, with(with(message("attach", epoch), terms), client))
+                    .await
+            }
+            Adopt(link, epoch, transfer) => {
+                let more = json!({"transfer": transfer, "state": STATE});
+                self.order(link, with(with(message("adopt", epoch), terms), more))
+                    .await
+            }
+            Commit(link, epoch, transfer) => {
+                let more = json!({"transfer": transfer, "client": "present"});
+                self.order(link, with(message("commit", epoch), more)).await
+            }
+            Freeze(link, epoch, transfer) => {
+                self.order(
+                    link,
+                    with(message("freeze", epoch), json!({"transfer": transfer})),
+                )
+                .await
+            }
+            Abort(link, epoch, transfer) => {
+                self.order(
+                    link,
+                    with(message("abort", epoch), json!({"transfer": transfer})),
+                )
+                .await
+            }
+            Detach(link, epoch) => {
+                self.order(
+                    link,
+                    with(message("detach", epoch), json!({"reason": "closed"})),
+                )
+                .await
+            }
+            Play(link, n) => {
+                let answers = self
+                    .ask(
+                        link,
+                        game(json!({"client": "move", "n": n, "x": 1, "y": 0, "z": -2})),
+                    )
+                    .await;
+                let [answer] = &answers[..] else {
+                    assert!(answers.is_empty(), "at most one answer: {answers:?}");
+                    return "-".to_owned();
+                };
+                assert_eq!(answer[0], 0, "text is answered with text");
+                let answer: Value = serde_json::from_slice(&answer[1..]).unwrap();
+                assert_eq!(
+                    (&answer["server"], &answer["n"]),
+                    (&json!("west"), &json!(n))
+                );
+                format!(
+                    "out {} gaps {} doubles {}",
+                    answer["out"], answer["gaps"], answer["doubles"]
+                )
+            }
+            Cut(link) => {
+                drop(self.links.remove(link).unwrap());
+                "-".to_owned()
+            }
+            Closed(link) => {
+                let mut link = self.links.remove(link).unwrap();
+                let (code, reason) = link.receive_close(Deadline::seconds(5)).await.unwrap();
+                format!("{code} {reason}")
+            }
+        }
+    }
+}
+
+fn control(message: Value) -> Vec<u8> {
+    [&[2][..], message.to_string().as_bytes()].concat()
+}
+
+fn game(message: Value) -> Vec<u8> {
+    [&[0][..], message.to_string().as_bytes()].concat()
+}
+
+#[tokio::test]
+async fn every_rule_by_script() {
+    type Script = &'static [(Step, &'static str)];
+    let scripts: &[(&str, Script)] = &[
+        (
+            "a player is attached, plays and is detached",
+            &[
+                (Attach("a", 1), "attached false"),
+                (Play("a", 1), "out 1 gaps 0 doubles 0"),
+                (Play("a", 3), "out 2 gaps 1 doubles 0"),
+                (Play("a", 3), "out 3 gaps 1 doubles 1"),
+                (Detach("a", 1), "-"),
+                (Play("a", 4), "-"),
+            ],
+        ),
+        (
+            "a transfer out, and nothing of the game after frozen",
+            &[
+                (Attach("a", 1), "attached false"),
+                (Play("a", 1), "out 1 gaps 0 doubles 0"),
+                (Freeze("a", 2, FIRST), "frozen 1 1"),
+                (Play("a", 2), "-"),
+                (Detach("a", 2), "-"),
+                (Play("a", 3), "-"),
+            ],
+        ),
+        (
+            "a transfer in, and nothing of the game before commit",
+            &[
+                (Adopt("a", 2, FIRST), "adopted"),
+                (Play("a", 41), "-"),
+                (Commit("a", 2, FIRST), "committed"),
+                (Play("a", 41), "out 41 gaps 0 doubles 0"),
+            ],
+        ),
+        (
+            "an aborted freeze: the source acts on",
+            &[
+                (Attach("a", 1), "attached false"),
+                (Freeze("a", 2, FIRST), "frozen 0 0"),
+                (Abort("a", 2, SECOND), "-"),
+                (Play("a", 1), "-"),
+                (Abort("a", 2, FIRST), "-"),
+                (Play("a", 1), "out 1 gaps 0 doubles 0"),
+            ],
+        ),
+        (
+            "an aborted adopt: the target forgets, but not the epoch",
+            &[
+                (Adopt("a", 2, FIRST), "adopted"),
+                (Abort("a", 2, FIRST), "-"),
+                (Commit("a", 2, FIRST), "refused not-adopted 2"),
+                (Play("a", 41), "-"),
+                (Adopt("b", 2, SECOND), "refused stale 2"),
+                (Adopt("a", 3, SECOND), "adopted"),
+            ],
+        ),
+        (
+            "a higher attach closes the older link",
+            &[
+                (Attach("a", 1), "attached false"),
+                (Play("a", 1), "out 1 gaps 0 doubles 0"),
+                (Attach("b", 2), "attached true"),
+                (Closed("a"), "1000 superseded by a newer epoch"),
+                (Play("b", 2), "out 2 gaps 0 doubles 0"),
+            ],
+        ),
+        (
+            "a higher adopt does too, before it acts",
+            &[
+                (Attach("a", 1), "attached false"),
+                (Adopt("b", 2, FIRST), "adopted"),
+                (Closed("a"), "1000 superseded by a newer epoch"),
+                (Play("b", 41), "-"),
+                (Commit("b", 2, FIRST), "committed"),
+                (Play("b", 41), "out 41 gaps 0 doubles 0"),
+            ],
+        ),
+        (
+            "lower epochs are stale, over all links, also after detach",
+            &[
+                (Attach("a", 5), "attached false"),
+                (Attach("b", 4), "refused stale 5"),
+                (Adopt("b", 5, FIRST), "refused stale 5"),
+                (Play("b", 1), "-"),
+                (Play("a", 1), "out 1 gaps 0 doubles 0"),
+                (Detach("a", 5), "-"),
+                (Attach("b", 5), "refused stale 5"),
+                (Attach("b", 6), "attached false"),
+            ],
+        ),
+        (
+            "old control messages do nothing",
+            &[
+                (Attach("a", 5), "attached false"),
+                (Freeze("a", 4, FIRST), "refused stale 5"),
+                (Detach("a", 4), "-"),
+                (Play("a", 1), "out 1 gaps 0 doubles 0"),
+            ],
+        ),
+        (
+            "a lost link neither thaws nor forgets",
+            &[
+                (Attach("a", 1), "attached false"),
+                (Play("a", 1), "out 1 gaps 0 doubles 0"),
+                (Freeze("a", 2, FIRST), "frozen 1 1"),
+                (Cut("a"), "-"),
+                (Abort("b", 2, FIRST), "-"),
+                (Play("b", 2), "-"),
+                (Attach("b", 1), "refused stale 2"),
+                (Attach("b", 3), "attached true"),
+                (Play("b", 2), "out 2 gaps 0 doubles 0"),
+            ],
+        ),
+        (
+            "the frozen source is a fallback on its own link",
+            &[
+                (Attach("a", 1), "attached false"),
+                (Freeze("a", 2, FIRST), "frozen 0 0"),
+                (Adopt("a", 3, SECOND), "adopted"),
+                (Commit("a", 3, SECOND), "committed"),
+                (Play("a", 41), "out 41 gaps 0 doubles 0"),
+            ],
+        ),
+        (
+            "doubled messages are answered the same and done once",
+            &[
+                (Adopt("a", 2, FIRST), "adopted"),
+                (Adopt("a", 2, FIRST), "adopted"),
+                (Commit("a", 2, FIRST), "committed"),
+                (Play("a", 41), "out 41 gaps 0 doubles 0"),
+                (Commit("a", 2, FIRST), "committed"),
+                (Freeze("a", 3, SECOND), "frozen 1 1"),
+                (Freeze("a", 3, SECOND), "frozen 1 1"),
+            ],
+        ),
+    ];
+    for (name, script) in scripts {
+        let mut stage = Stage::open(named("west")).await;
+        for (place, &(step, expected)) in script.iter().enumerate() {
+            let got = stage.perform(step).await;
+            assert_eq!(got, expected, "{name}: step {place}, {step:?}");
+        }
+        assert_eq!(stage.house.stats().await.acted_stale, 0, "{name}");
+        drop(stage.links);
+        stage.house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_authority_stops_acting_when_its_lease_lapses_and_goes_on_when_it_hears() {
+    let mut stage = Stage::open(named("west")).await;
+    let attach = json!({
+        "type": "attach", "session": SESSION, "epoch": 1, "player": "p", "reason": "new", "client": {"address": "127.0.0.1"},
+        "lease_ms": 200, "orphan_window_ms": 60_000
+    });
+    assert_eq!(stage.order("a", attach).await, "attached false");
+    assert_eq!(stage.house.stats().await.sessions, 1);
+    let deadline = Deadline::seconds(10);
+    let house = &stage.house;
+    eventually_async(deadline, "the lease lapses", async || {
+        (house.stats().await.acting == 0).then_some(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        stage.house.stats().await.sessions,
+        1,
+        "it is still the authority"
+    );
+    let link = stage.link("a").await;
+    link.send(tokio_tungstenite::tungstenite::Message::Ping(
+        Vec::new().into(),
+    ))
+    .await
+    .unwrap();
+    let house = &stage.house;
+    eventually_async(deadline, "it acts again", async || {
+        (house.stats().await.leases_lapsed == 1).then_some(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(stage.perform(Play("a", 1)).await, "out 1 gaps 0 doubles 0");
+}
+
+#[tokio::test]
+async fn epochs_are_forgotten_after_the_orphan_window() {
+    let mut stage = Stage::open(named("west")).await;
+    let attach = json!({
+        "type": "attach", "session": SESSION, "epoch": 9, "player": "p", "reason": "new", "client": {"address": "127.0.0.1"},
+        "lease_ms": 1000, "orphan_window_ms": 50
+    });
+    assert_eq!(stage.order("a", attach).await, "attached false");
+    assert_eq!(stage.perform(Detach("a", 9)).await, "-");
+    let house = &stage.house;
+    let forgotten = async || (house.stats().await.remembered == 0).then_some(());
+    eventually_async(Deadline::seconds(10), "the epoch is forgotten", forgotten)
+        .await
+        .unwrap();
+    assert_eq!(stage.perform(Attach("b", 1)).await, "attached false");
+}
+
+#[tokio::test]
+async fn checkpoints_say_what_they_contain() {
+    let mut stage = Stage::open(Config {
+        checkpoint_every: 3,
+        ..named("west")
+    })
+    .await;
+    assert_eq!(stage.perform(Attach("a", 1)).await, "attached false");
+    // A join counts as received, and is not answered.
+    let join = game(json!({"client": "join", "player_id": "p-1"}));
+    assert!(stage.ask("a", join).await.is_empty());
+    assert_eq!(stage.perform(Play("a", 1)).await, "out 1 gaps 0 doubles 0");
+    let answers = stage.ask("a", game(json!({"client": "say", "n": 2}))).await;
+    let [answer, checkpoint] = &answers[..] else {
+        panic!("an answer and a checkpoint: {answers:?}")
+    };
+    assert_eq!(
+        (answer[0], checkpoint[0]),
+        (0, 2),
+        "the answer is in the checkpoint, so it goes first"
+    );
+    let checkpoint: Value = serde_json::from_slice(&checkpoint[1..]).unwrap();
+    assert_eq!(checkpoint["type"], "checkpoint");
+    assert_eq!(
+        (&checkpoint["session"], &checkpoint["epoch"]),
+        (&json!(SESSION), &json!(1))
+    );
+    assert_eq!(
+        (&checkpoint["received"], &checkpoint["sent"]),
+        (&json!(3), &json!(2))
+    );
+    // A server that gets this state back goes on where it ended.
+    let state = &checkpoint["state"];
+    let attach = json!({
+        "type": "attach", "session": SESSION, "epoch": 2, "player": "p-1", "reason": "failover", "client": {"address": "::1"}, "state": state,
+        "lease_ms": 1000, "orphan_window_ms": 1000
+    });
+    assert_eq!(stage.order("b", attach).await, "attached true");
+    assert_eq!(stage.perform(Play("b", 3)).await, "out 3 gaps 0 doubles 0");
+    assert_eq!(stage.house.stats().await.checkpoints, 1);
+}
+
+#[tokio::test]
+async fn a_control_link_answers_pings_and_reports_load() {
+    let stage = Stage::open(Config {
+        load_interval: std::time::Duration::from_millis(20),
+        ..named("west")
+    })
+    .await;
+    let deadline = Deadline::seconds(5);
+    let mut link = Client::to(stage.house.address)
+        .subprotocols("atlas.link.v1")
+        .header("Atlas-Link", "control")
+        .connect(deadline)
+        .await
+        .unwrap();
+    for message in [
+        json!({"type": "ping", "at": 77}),
+        json!({"type": "drain", "deadline_ms": 5}),
+        json!({"type": "dance"}),
+    ] {
+        link.send_binary(control(message)).await.unwrap();
+    }
+    let mut seen = HashMap::new();
+    while !["pong", "load", "draining", "unsupported"]
+        .iter()
+        .all(|kind| seen.contains_key(*kind))
+    {
+        let bytes = link.receive_binary(deadline).await.unwrap();
+        assert_eq!(bytes[0], 2);
+        let message: Value = serde_json::from_slice(&bytes[1..]).unwrap();
+        seen.insert(message["type"].as_str().unwrap().to_owned(), message);
+    }
+    assert_eq!(seen["pong"]["at"], 77);
+    for field in ["sessions", "cpu", "memory", "tick_ms"] {
+        assert!(
+            seen["load"][field].is_number(),
+            "{field} in {}",
+            seen["load"]
+        );
+    }
+    link.send_binary([0, b'x']).await.unwrap();
+    assert_eq!(link.receive_close(deadline).await.unwrap().0, 1002);
+}
+
+#[tokio::test]
+async fn what_breaks_the_protocol_closes_the_link_and_names_the_field() {
+    let table: [(Vec<u8>, &str); 9] = [
+        (vec![], "tag"),
+        (vec![0x10, 1], "tag 16"),
+        (vec![0x03], "tag 3"),
+        (vec![0x04, 1], "part"),
+        (b"\x02{".to_vec(), "control"),
+        (control(json!({"session": SESSION, "epoch": 1})), "type"),
+        (
+            control(json!({"type": "freeze", "session": SESSION, "epoch": 1})),
+            "transfer",
+        ),
+        (
+            control(json!({"type": "attach", "session": "me", "epoch": 1})),
+            "attach",
+        ),
+        (
+            control(
+                json!({"type": "adopt", "session": SESSION, "epoch": 1, "transfer": FIRST, "lease_ms": 1, "orphan_window_ms": 1}),
+            ),
+            "state",
+        ),
+    ];
+    let mut stage = Stage::open(named("west")).await;
+    for (message, named) in table {
+        let link = stage.link("a").await;
+        link.send_binary(message.clone()).await.unwrap();
+        let (code, reason) = link.receive_close(Deadline::seconds(5)).await.unwrap();
+        assert_eq!(code, 1002, "{message:?}");
+        assert!(reason.contains(named), "{reason} does not name {named}");
+        stage.links.clear();
+    }
+    let link = stage.link("a").await;
+    link.send_text("hello").await.unwrap();
+    assert_eq!(
+        link.receive_close(Deadline::seconds(5)).await.unwrap().0,
+        1002
+    );
+    stage.links.clear();
+    // An unknown type is answered and the link goes on; so do unknown fields.
+    let link = stage.link("a").await;
+    link.send_binary(control(
+        json!({"type": "dance", "session": SESSION, "epoch": 1}),
+    ))
+    .await
+    .unwrap();
+    let Received::Binary(answer) = link.receive(Deadline::seconds(5)).await.unwrap() else {
+        panic!("no answer")
+    };
+    let answer: Value = serde_json::from_slice(&answer[1..]).unwrap();
+    assert_eq!(answer["type"], "unsupported");
+    assert!(answer.to_string().contains("dance"));
+    assert_eq!(stage.perform(Attach("a", 1)).await, "attached false");
+    assert_eq!(stage.house.stats().await.unsupported, 1);
+}
