@@ -21,13 +21,18 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Er
         "build",
         "--release",
         "--package",
-        "atlas",
-        "--package",
         "atlas-bench",
+        "--example",
+        "measure",
     ]))?;
+    process::run(
+        workspace
+            .cargo()
+            .args(["build", "--release", "--package", "atlas"]),
+    )?;
     let programs = workspace.target.join("release");
     process::run(
-        std::process::Command::new(programs.join("atlas-bench"))
+        std::process::Command::new(programs.join("examples/measure"))
             .current_dir(&workspace.root)
             .arg(&arguments.name)
             .arg("--atlas")
