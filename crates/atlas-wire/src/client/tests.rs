@@ -63,6 +63,14 @@ fn the_golden_files_hold_each_message() {
 }
 
 #[test]
+fn the_golden_bytes_of_tagged_messages() {
+    let mut ack = Vec::new();
+    FromClient::from(Ack { received: 64 }).encode(&mut ack);
+    let rows = [b"\x00hi".to_vec(), vec![0x01, 0x01, 0x02, 0xff], ack];
+    golden::check_hex("client.md", "client/tagged.hex", &rows);
+}
+
+#[test]
 fn what_is_not_spoken_yet_is_unsupported() {
     for r#type in ["resume", "rekey", "rebase", "welcome"] {
         let body = format!(r#"{{"type":"{type}"}}"#);

@@ -383,6 +383,18 @@ fn the_golden_files_hold_each_message() {
 }
 
 #[test]
+fn the_golden_bytes_of_tagged_messages() {
+    let mut draining = Vec::new();
+    ControlFromServer::from(Draining {}).encode(&mut draining);
+    let rows = [
+        vec![Tag::Text.byte(), b'h', b'i'],
+        vec![Tag::Binary.byte(), 0x01, 0x02, 0xff],
+        draining,
+    ];
+    golden::check_hex("link.md", "link/tagged.hex", &rows);
+}
+
+#[test]
 fn the_golden_bytes_of_a_state_in_parts() {
     let state: Vec<u8> = (0..PART_BYTES_MAX + 5).map(|index| index as u8).collect();
     let mut heads = Vec::new();
