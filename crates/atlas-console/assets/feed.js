@@ -43,7 +43,7 @@ export class Feed {
     // A reader who has scrolled down stays at the row they read.
     if (scroller.scrollTop > 0) scroller.scrollTop += scroller.scrollHeight - before;
     this.#seen += 1;
-    setText($("feed-hint"), `newest first, ${count(this.#seen)} since this page was opened`);
+    setText($("feed-hint"), `${count(this.#seen)} seen, newest first`);
     if (outcome in this.#unsaid) this.#unsaid[outcome] += 1;
   }
 

@@ -175,6 +175,6 @@ $("theme").addEventListener("click", () => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => map.recolour());
 showTheme();
 
+// The sessions are loaded with the first world.
 stream.open();
-sessions.load();
 check.start();

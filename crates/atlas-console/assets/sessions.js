@@ -155,10 +155,14 @@ export class Sessions {
     const button = element("button", { className: "quiet", type: "button" });
     const action = cell(button, { className: "action" });
     let shown = null;
+    let shownColour = "";
     button.addEventListener("click", () => this.#move(shown));
     const fill = (session) => {
-      if (shown?.server !== session.server) cells.server.replaceChildren(serverName(this.#palette, session.server));
-      shown = session;
+      const colour = this.#palette.variable(session.server);
+      if (shown?.server !== session.server || shownColour !== colour) {
+        cells.server.replaceChildren(serverName(this.#palette, session.server));
+      }
+      [shown, shownColour] = [session, colour];
       setText(player, session.player ?? "unnamed");
       setText(cells.phase, session.phase);
       cells.phase.dataset.phase = session.phase;

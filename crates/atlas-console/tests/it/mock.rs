@@ -148,7 +148,7 @@ impl Shared {
             }
         }
         self.send("players", &world.frame());
-        if world.ticks % 5 == 0 {
+        if world.ticks.is_multiple_of(5) {
             self.send("totals", &world.totals());
             self.send("world", &world.worlds());
         }
@@ -246,7 +246,7 @@ impl World {
     fn servers(&self) -> Vec<Value> {
         let server = |number: usize| {
             let (x, z) = (
-                if number % 2 == 0 { -HALF } else { 0.0 },
+                if number.is_multiple_of(2) { -HALF } else { 0.0 },
                 if number < 2 { -HALF } else { 0.0 },
             );
             let sessions = self
