@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::workspace::{Floor, Workspace};
+use crate::workspace::{Floor, Package, Workspace};
 
 /// Something that is not as the rules have it: where, and what to do about it.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,7 +43,14 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     }
     let banned = paths::banned(&workspace.root);
     for file in &files {
-        problems.extend(check_file(workspace, file, &banned)?);
+        problems.extend(check_file(workspace, file, &banned));
+    }
+    for package in workspace
+        .packages
+        .iter()
+        .filter(|package| package.floor == Some(Floor::Number(1)))
+    {
+        problems.extend(check_pure(workspace, package, &files)?);
     }
     for problem in &problems {
         println!("{}: {}", problem.place, problem.message);
@@ -83,39 +90,56 @@ fn check_package(
     Ok(problems)
 }
 
-fn check_file(
-    workspace: &Workspace,
-    file: &Path,
-    banned: &[String],
-) -> Result<Vec<Problem>, Error> {
+fn check_file(workspace: &Workspace, file: &Path, banned: &[String]) -> Vec<Problem> {
     let Ok(text) = fs::read_to_string(workspace.root.join(file)) else {
         // Not text: pictures, golden bytes.
-        return Ok(Vec::new());
+        return Vec::new();
     };
     let mut problems = paths::check(file, &text, banned);
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("rs") => {
             problems.extend(sources::check_length(file, &text));
             problems.extend(sources::check_reasons(file, &text));
-            if is_pure(workspace, file) {
-                problems.extend(sources::check_pure(file, &text));
-            }
         }
         Some("md") => problems.extend(links::check(file, &text, &workspace.root)),
         _ => {}
     }
-    Ok(problems)
+    problems
 }
 
-/// True for the sources of a crate of floor 1.
-fn is_pure(workspace: &Workspace, file: &Path) -> bool {
-    workspace.packages.iter().any(|package| {
-        package.floor == Some(Floor::Number(1))
-            && workspace
-                .root
-                .join(file)
-                .starts_with(package.folder.join("src"))
-    })
+/// The sources of a crate of floor 1, except its tests.
+fn check_pure(
+    workspace: &Workspace,
+    package: &Package,
+    files: &[PathBuf],
+) -> Result<Vec<Problem>, Error> {
+    let sources_folder = package.folder.join("src");
+    let mut sources = Vec::new();
+    for file in files {
+        let path = workspace.root.join(file);
+        if path.starts_with(&sources_folder)
+            && path.extension().is_some_and(|extension| extension == "rs")
+        {
+            sources.push((file, read(&path)?));
+        }
+    }
+    let of_tests: Vec<String> = sources
+        .iter()
+        .flat_map(|(_, text)| sources::test_modules(text))
+        .collect();
+    let is_test = |file: &Path| {
+        file.iter().any(|part| {
+            let part = part.to_string_lossy();
+            of_tests
+                .iter()
+                .any(|module| part.trim_end_matches(".rs") == module)
+        })
+    };
+    Ok(sources
+        .iter()
+        .filter(|(file, _)| !is_test(file))
+        .flat_map(|(file, text)| sources::check_pure(file, text))
+        .collect())
 }
 
 fn read(path: &Path) -> Result<String, Error> {

@@ -57,6 +57,8 @@ fn pure_code_names_no_clock_and_no_socket() {
         ("let text = r#\"a \" tokio\"#;", 0),
         ("let quote = '\"'; tokio::spawn(x); let other = '\"';", 1),
         ("let miocene = 1;", 0),
+        ("#[cfg(test)]\nmod tests {\n    use std::fs;\n}", 0),
+        ("use std::fs;\n#[cfg(test)]\nmod tests {\n}", 1),
     ];
     for (text, problems) in cases {
         assert_eq!(check_pure(file(), text).len(), problems, "{text}");
@@ -70,4 +72,10 @@ fn blanking_keeps_line_numbers() {
     assert_eq!(code.lines().count(), text.lines().count());
     assert_eq!(code.lines().nth(1), Some(" x"));
     assert_eq!(code.lines().nth(5), Some("z"));
+}
+
+#[test]
+fn modules_of_tests_are_known_by_their_declaration() {
+    let text = "mod a;\n#[cfg(test)]\nmod golden;\n// #[cfg(test)] mod no;\n#[cfg(test)]\nmod tests { mod b; }\n";
+    assert_eq!(test_modules(text), ["golden"]);
 }
