@@ -6,13 +6,26 @@
 
 use std::{
     collections::BTreeSet,
+    io,
     path::{Path, PathBuf},
 };
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
+mod check;
+mod layers;
+mod names;
+mod print;
 mod problem;
+mod shape;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use shape::Shape;
+use tree::{Node, Path as KeyPath, Step, Value};
 
 pub use problem::{Error, Place, Problem};
 
@@ -61,6 +74,7 @@ pub struct Loaded<T> {
     pub sections: BTreeSet<String>,
     /// The file that was read.
     pub file: Option<PathBuf>,
+    given: Node,
 }
 
 /// Reads and checks a configuration.
@@ -71,20 +85,125 @@ pub fn load<T>(sources: Sources) -> Result<Loaded<T>, Error>
 where
     T: Default + Serialize + DeserializeOwned + JsonSchema,
 {
-    let _ = sources;
-    Ok(Loaded {
-        config: T::default(),
-        sections: BTreeSet::new(),
-        file: None,
-    })
+    let shape = Shape::of::<T>();
+    let mut problems = Vec::new();
+    let mut given = match sources
+        .text
+        .map_or_else(|| read(sources.file.as_deref()), |text| Ok(Some(text)))?
+    {
+        Some(text) => {
+            let name = sources.file.as_deref().map_or_else(
+                || "configuration".to_owned(),
+                |file| file.display().to_string(),
+            );
+            Node::read(&text, &name, &mut problems)
+        }
+        None => Node::empty(),
+    };
+    layers::variables(&mut given, &shape, &sources.variables, &mut problems);
+    layers::flags(&mut given, &shape, &sources.flags, &mut problems);
+    let mut found = Vec::new();
+    check::node(&given, &KeyPath::default(), &shape, &shape, &mut found);
+    let config = if found.is_empty() {
+        deserialize(&given, &shape, &mut problems)
+    } else {
+        // The rest is read nevertheless, so that everything that is wrong is told at once.
+        let mut rest = given.clone();
+        for (path, problem) in found {
+            rest.remove(&path.0);
+            problems.push(problem);
+        }
+        deserialize::<T>(&rest, &shape, &mut problems);
+        None
+    };
+    match config {
+        Some(config) if problems.is_empty() => {
+            let sections = match &given.value {
+                Value::Table(table) => table.keys().cloned().collect(),
+                _ => BTreeSet::new(),
+            };
+            Ok(Loaded {
+                config,
+                sections,
+                file: sources.file,
+                given,
+            })
+        }
+        _ => {
+            problems.sort();
+            problems.dedup();
+            Err(Error::Problems(problems))
+        }
+    }
+}
+
+fn read(file: Option<&Path>) -> Result<Option<String>, Error> {
+    let Some(file) = file else { return Ok(None) };
+    let extension = file
+        .extension()
+        .map(|extension| extension.to_ascii_lowercase());
+    if extension.is_some_and(|extension| extension == "yaml" || extension == "yml") {
+        return Err(Error::Yaml {
+            file: file.to_owned(),
+        });
+    }
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::Missing {
+            file: file.to_owned(),
+        }),
+        Err(source) => Err(Error::Read {
+            file: file.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Reads the values into the type. What the type itself refuses (an address that is none) becomes a problem; that
+/// value is then left out and the rest read again, so that one error does not hide the next.
+fn deserialize<T: DeserializeOwned>(
+    given: &Node,
+    shape: &Shape,
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
+    let mut given = given.clone();
+    loop {
+        let error = match serde_path_to_error::deserialize::<_, T>(given.to_json()) {
+            Ok(config) => return Some(config),
+            Err(error) => error,
+        };
+        let steps = error.path().iter().map_while(|segment| match segment {
+            serde_path_to_error::Segment::Seq { index } => Some(Step::Index(*index)),
+            serde_path_to_error::Segment::Map { key } => Some(Step::Key(key.clone())),
+            _ => None,
+        });
+        let path = given.path_of_json(steps);
+        let place = given.nearest(&path).place.clone();
+        let default = path.0.iter().try_fold(shape, |shape, step| match step {
+            Step::Key(key) => shape.field(key),
+            Step::Index(_) => shape.list(),
+        });
+        let default = default
+            .and_then(|shape| shape.default.as_ref())
+            .filter(|default| !default.is_object());
+        let right = default.map_or_else(String::new, |default| format!("the default is {default}"));
+        problems.push(Problem {
+            place,
+            key: path.to_string(),
+            wrong: error.inner().to_string(),
+            right,
+        });
+        if !given.remove(&path.0) {
+            return None;
+        }
+    }
 }
 
 impl<T> Loaded<T> {
     /// Where `key` (`world.main.servers[1].region`) was set; for a key that was not, where the table around it was.
     #[must_use]
     pub fn place(&self, key: &str) -> Place {
-        let _ = key;
-        Place::Default
+        self.given.nearest(&KeyPath::parse(key)).place.clone()
     }
 
     /// Something that a service finds wrong with the configuration's content, at its place.
@@ -137,21 +256,20 @@ pub struct ForeignName {
 /// The words that people bring from elsewhere; a configuration with one of them is refused with the key to use.
 #[must_use]
 pub fn names() -> &'static [ForeignName] {
-    &[]
+    names::TABLE
 }
 
 /// A commented TOML file in which every value is the default, and which loads unchanged. `sections` chooses top-level
 /// sections; none means all.
 #[must_use]
 pub fn example<T: JsonSchema>(sections: &[&str]) -> String {
-    let _ = sections;
-    String::new()
+    print::example(&Shape::of::<T>(), sections)
 }
 
 /// The reference in Markdown: each section with its keys, types, defaults and meaning.
 #[must_use]
 pub fn reference<T: JsonSchema>() -> String {
-    String::new()
+    print::reference(&Shape::of::<T>())
 }
 
 /// The configuration's JSON schema, for editors.

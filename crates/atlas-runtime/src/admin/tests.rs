@@ -9,7 +9,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::*;
+use super::{guard::Verdict, *};
 use crate::{MetricsConfig, logs};
 
 const DEADLINE: Duration = Duration::from_secs(10);
