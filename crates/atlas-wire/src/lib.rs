@@ -10,8 +10,6 @@
 //! it panic or allocate more than a small multiple of that input.
 
 mod error;
-#[cfg(test)]
-mod golden;
 mod message;
 
 pub mod client;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
-use crate::message::Error;
-use crate::tag::Tag;
+use atlas_wire::link::Error;
+use atlas_wire::tag::Tag;
 
 fn formats() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats")

@@ -1,0 +1,10 @@
+//! The crate from outside: every message against the frozen bytes in `docs/formats/golden`.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
+mod client;
+mod golden;
+mod link;
