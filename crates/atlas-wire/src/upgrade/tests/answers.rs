@@ -100,8 +100,6 @@ fn subprotocols_are_sorted_out() {
     }
 }
 
-#[test]
-
 fn answer(lines: &str) -> String {
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -140,6 +140,7 @@ fn the_client_is_the_last_address_that_no_trusted_proxy_has() {
     );
 }
 
+#[test]
 fn a_cooperative_link_is_offered_first_and_without_extensions() {
     let head = head(&request(
         "Sec-WebSocket-Protocol: chat\nSec-WebSocket-Extensions: permessage-deflate\n",
