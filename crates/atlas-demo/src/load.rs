@@ -2,7 +2,9 @@
 //!
 //! [`run`] dials, spreads the starts, sends for the asked time, waits a bounded time for what is
 //! outstanding and returns the [`Report`]. It is open-loop for each client: a late answer does not
-//! delay the next message. Times run from the moment a message is handed to its socket until its
+//! delay the next message. A client that is held up itself (a starved machine, a socket that takes no
+//! more) goes on at its rate and does not catch up, because a burst would trip the edge's limits;
+//! [`Report::sent_per_second`] tells what was really sent. Times run from the moment a message is handed to its socket until its
 //! answer was read, so a send that is held up by back-pressure is in them.
 
 mod report;

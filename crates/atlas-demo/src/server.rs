@@ -136,7 +136,11 @@ impl Server {
                     }
                 },
                 _ = sweeps.tick() => shared.fences().sweep(shared.now()),
-                Some(_) = tasks.join_next() => {}
+                Some(ended) = tasks.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a connection's task failed");
+                    }
+                }
             }
         }
         drop(listener);

@@ -2,6 +2,7 @@ use std::f64::consts::{PI, TAU};
 
 use atlas_base::Position;
 
+use crate::error::Error;
 use crate::random::Random;
 
 /// The world is a square: x and z run from minus this to this, y is up.
@@ -38,6 +39,23 @@ pub enum Movement {
     Walk,
     /// They circle around the world's centre and cross a border about every 2.5 s, well past it.
     Cross,
+}
+
+impl std::str::FromStr for Movement {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "still" => Ok(Self::Still),
+            "walk" => Ok(Self::Walk),
+            "cross" => Ok(Self::Cross),
+            _ => Err(Error::Option {
+                option: "move",
+                value: format!("`{text}`"),
+                must: "still, walk or cross",
+            }),
+        }
+    }
 }
 
 /// One simulated player's way through the world; depends on its seed and the time steps alone.

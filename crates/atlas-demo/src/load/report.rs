@@ -42,7 +42,8 @@ pub struct Report {
     pub reordered: u64,
     /// Answers to messages never sent.
     pub unexpected: u64,
-    /// Answers whose count did not go on from the one before: state was lost or doubled.
+    /// Answers whose count did not go on from the one before: state was lost or doubled. A player who
+    /// is moved between plain servers has a new state there, which counts here.
     pub state_breaks: u64,
     /// Messages the servers say never came.
     pub server_gaps: u64,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atlas_demo::Movement;
 use atlas_demo::load::{Options, Report, run};
-use atlas_testkit::{GameServer, GameServerBuilder, Received};
+use atlas_testkit::{Deadline, GameServer, GameServerBuilder, Received, eventually_async};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -212,9 +212,11 @@ async fn every_fault_of_a_server_is_found() {
             ],
         ),
     ];
-    for (name, server, expected) in table {
+    let rows = table.into_iter().map(async |(name, server, expected)| {
         let server = server.start().await.unwrap();
-        let report = load(server.url(), true).await;
+        (name, load(server.url(), true).await, expected)
+    });
+    for (name, report, expected) in futures_util::future::join_all(rows).await {
         assert!(!report.is_clean(), "{name}: {report:#?}");
         for (place, (counted, value)) in expected.into_iter().enumerate() {
             assert_eq!(
@@ -249,6 +251,62 @@ async fn a_change_of_servers_is_seen_and_timed() {
         report.switch_gap_ms.p50 > report.switch_answer_ms.p50,
         "the gap has the client's interval in it"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_reads_nothing_cannot_hold_the_run_up() {
+    let server = GameServer::echo().await.unwrap();
+    server.read(false);
+    let options = Options {
+        url: server.url(),
+        clients: 2,
+        rate_hz: 1000.0,
+        message_bytes: 100_000,
+        verify: true,
+        duration: Duration::from_millis(500),
+        spread: Some(Duration::ZERO),
+        settle_timeout: Duration::from_millis(200),
+        ..Options::default()
+    };
+    let run = run(options, |_| {}, std::future::pending());
+    let report = Deadline::seconds(10)
+        .limit("the run's end", run)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(report.sent > 0 && report.answered == 0, "{report:#?}");
+    assert_eq!(report.lost, report.sent);
+    assert!(
+        report.sent < 2 * 500,
+        "a full socket holds the client up: {}",
+        report.sent
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_settles_and_reports() {
+    let house = House::open(named("west")).await;
+    let options = Options {
+        url: house.url(),
+        clients: 4,
+        rate_hz: 100.0,
+        verify: true,
+        duration: Duration::from_secs(3600),
+        spread: Some(Duration::ZERO),
+        ..Options::default()
+    };
+    let stop = async {
+        let enough = async || (house.stats().await.answers > 100).then_some(());
+        eventually_async(Deadline::seconds(10), "a hundred answers", enough)
+            .await
+            .unwrap();
+    };
+    let report = run(options, |_| {}, stop).await.unwrap();
+    assert!(
+        report.is_clean() && report.sent > 100 && report.total_s < 20.0,
+        "{report:#?}"
+    );
+    house.close().await;
 }
 
 #[tokio::test]
