@@ -222,9 +222,14 @@ impl Session {
         self.work = Work::Seek(seek);
     }
 
-    /// Nobody acts any more: the frozen source first, then the best others, each once a round.
+    /// Once nobody acts any more: the frozen source first, then the best others, each once a round.
     fn pick(&mut self, mut seek: Box<Seek>, turn: &mut Turn<'_>) {
         seek.candidate = None;
+        if turn.now < seek.wait_until {
+            // Also if the lost server answered and then did not take its player back: it may still act.
+            self.wait(seek, turn);
+            return;
+        }
         if let Some(link) = seek.frozen.take() {
             self.take_back(&seek, link, turn);
             return;
@@ -526,6 +531,7 @@ impl Session {
         };
         match seek.stage {
             Stage::Probing if dead => {
+                seek.wait_until = turn.now;
                 seek.tried.push(candidate.server);
                 self.pick(seek, turn);
             }
@@ -562,6 +568,7 @@ impl Session {
     /// The health check's verdict while `server`'s lease is waited out: if it is dead, there is nothing to wait for.
     pub(super) fn seek_down(&mut self, mut seek: Box<Seek>, server: ServerId, turn: &mut Turn<'_>) {
         if seek.stage == Stage::Waiting && seek.lost == Some(server) {
+            seek.wait_until = turn.now;
             seek.tried.push(server);
             self.pick(seek, turn);
         } else {
