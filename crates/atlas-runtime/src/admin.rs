@@ -1,7 +1,8 @@
 //! The admin listener of every role: health, readiness, metrics, log level, and what the roles mount.
 //!
-//! The guard stands in front of everything, streams included; see [`guard`](self) in the source for its order:
-//! own host name → no other origin → free path or token. Errors are problem details (RFC 9457), see [`Problem`].
+//! The guard stands in front of everything, streams included: a request names one of our own hosts, comes from no other
+//! origin, and asks for a free path or carries the [`Token`]. Errors are problem details (RFC 9457), see [`Problem`].
+//! A route of a role is a route of the router that [`Admin::mount`] takes.
 
 use std::{
     collections::BTreeMap,

@@ -1,7 +1,7 @@
 //! Configuration: defaults < file < `ATLAS_SECTION__KEY` variables < flags, checked as a whole.
 //!
 //! The types are the single source: their doc comments are the reference, their `Default` the defaults, and their
-//! JSON schema is what the checks, [`example`], [`reference`] and [`schema`] are made of. A section is a struct with
+//! JSON schema is what the checks, [`example`], [`reference()`] and [`schema`] are made of. A section is a struct with
 //! `#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]` and `Serialize`, `Deserialize`, `JsonSchema`.
 
 use std::{
@@ -20,12 +20,13 @@ mod print;
 mod problem;
 mod shape;
 mod tree;
+mod typed;
 
 #[cfg(test)]
 mod tests;
 
 use shape::Shape;
-use tree::{Node, Path as KeyPath, Step, Value};
+use tree::{Node, Path as KeyPath, Value};
 
 pub use problem::{Error, Place, Problem};
 
@@ -104,18 +105,19 @@ where
     layers::flags(&mut given, &shape, &sources.flags, &mut problems);
     let mut found = Vec::new();
     check::node(&given, &KeyPath::default(), &shape, &shape, &mut found);
-    let config = if found.is_empty() {
-        deserialize(&given, &shape, &mut problems)
-    } else {
-        // The rest is read nevertheless, so that everything that is wrong is told at once.
-        let mut rest = given.clone();
-        for (path, problem) in found {
-            rest.remove(&path.0);
-            problems.push(problem);
-        }
-        deserialize::<T>(&rest, &shape, &mut problems);
-        None
-    };
+    // What stands on a line that is no TOML was guessed by the parser.
+    let unread: Vec<Place> = problems
+        .iter()
+        .filter(|problem| problem.key.is_empty())
+        .map(|problem| problem.place.clone())
+        .collect();
+    let (out, found): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    problems.extend(
+        found
+            .into_iter()
+            .filter(|problem| !unread.contains(&problem.place)),
+    );
+    let config = typed::read(given.clone(), out, &shape, &mut problems);
     match config {
         Some(config) if problems.is_empty() => {
             let sections = match &given.value {
@@ -156,46 +158,6 @@ fn read(file: Option<&Path>) -> Result<Option<String>, Error> {
             file: file.to_owned(),
             source,
         }),
-    }
-}
-
-/// Reads the values into the type. What the type itself refuses (an address that is none) becomes a problem; that
-/// value is then left out and the rest read again, so that one error does not hide the next.
-fn deserialize<T: DeserializeOwned>(
-    given: &Node,
-    shape: &Shape,
-    problems: &mut Vec<Problem>,
-) -> Option<T> {
-    let mut given = given.clone();
-    loop {
-        let error = match serde_path_to_error::deserialize::<_, T>(given.to_json()) {
-            Ok(config) => return Some(config),
-            Err(error) => error,
-        };
-        let steps = error.path().iter().map_while(|segment| match segment {
-            serde_path_to_error::Segment::Seq { index } => Some(Step::Index(*index)),
-            serde_path_to_error::Segment::Map { key } => Some(Step::Key(key.clone())),
-            _ => None,
-        });
-        let path = given.path_of_json(steps);
-        let place = given.nearest(&path).place.clone();
-        let default = path.0.iter().try_fold(shape, |shape, step| match step {
-            Step::Key(key) => shape.field(key),
-            Step::Index(_) => shape.list(),
-        });
-        let default = default
-            .and_then(|shape| shape.default.as_ref())
-            .filter(|default| !default.is_object());
-        let right = default.map_or_else(String::new, |default| format!("the default is {default}"));
-        problems.push(Problem {
-            place,
-            key: path.to_string(),
-            wrong: error.inner().to_string(),
-            right,
-        });
-        if !given.remove(&path.0) {
-            return None;
-        }
     }
 }
 

@@ -74,6 +74,15 @@ pub fn detached() -> (Logs, impl tracing::Subscriber + Send + Sync) {
     (Logs(handle), tracing_subscriber::registry().with(filter))
 }
 
+/// Refuses a level that cannot be read while the configuration is, so that the message has its place.
+pub(crate) fn deserialize_level<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<String, D::Error> {
+    let level = <String as serde::Deserialize>::deserialize(deserializer)?;
+    filter(&level).map_err(serde::de::Error::custom)?;
+    Ok(level)
+}
+
 fn filter(level: &str) -> Result<EnvFilter, Error> {
     let wrong = |source| Error::Level {
         level: level.to_owned(),
@@ -82,12 +91,11 @@ fn filter(level: &str) -> Result<EnvFilter, Error> {
     let filter = EnvFilter::builder()
         .parse(level)
         .map_err(|source| wrong(source.into()))?;
-    // The library reads "bogus" as the name of a part of the program; a lone word that is no level is a slip.
-    let lone = level.trim();
+    // The library reads "loud" as the name of a part of the program. Parts have a `_` or `::` in their names; any other
+    // lone word that is no level is a slip.
     let levels = ["off", "error", "warn", "info", "debug", "trace"];
-    if !lone.contains(['=', ',', '[', ':'])
-        && !levels.iter().any(|name| lone.eq_ignore_ascii_case(name))
-    {
+    let is_known = |word: &str| levels.iter().any(|name| word.eq_ignore_ascii_case(name));
+    if !level.contains(['=', ',', '[', ':', '_']) && !is_known(level.trim()) {
         return Err(wrong("it is no level".into()));
     }
     Ok(filter)
@@ -104,6 +112,7 @@ mod tests {
         for (level, now) in [
             ("debug", "debug"),
             ("atlas_edge=debug,info", "atlas_edge=debug,info"),
+            ("atlas_edge", "atlas_edge=trace"),
             ("off", "off"),
         ] {
             logs.set_level(level).unwrap();

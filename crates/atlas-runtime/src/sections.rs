@@ -77,6 +77,7 @@ impl NodeConfig {
 pub struct LogConfig {
     /// `error`, `warn`, `info`, `debug`, `trace` or `off`; by part of the program: `atlas_edge=debug,info`. `RUST_LOG`
     /// is understood too.
+    #[serde(deserialize_with = "crate::logs::deserialize_level")]
     pub level: String,
     /// How a line looks.
     pub format: LogFormat,

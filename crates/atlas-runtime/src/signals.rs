@@ -49,3 +49,34 @@ pub fn listen(shutdown: &Shutdown) -> Result<Reload, Error> {
 async fn next(signal: &mut Signal) -> bool {
     signal.recv().await.is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+    use crate::Phase;
+
+    /// One test for all of them: signals belong to the whole process.
+    #[tokio::test]
+    async fn hangup_reloads_then_terminate_drains_then_interrupt_stops() {
+        let shutdown = Shutdown::new();
+        let mut reload = listen(&shutdown).unwrap();
+        let send = |signal| kill_process(getpid(), signal).unwrap();
+        let deadline = std::time::Duration::from_secs(10);
+        send(Signal::HUP);
+        tokio::time::timeout(deadline, reload.requested())
+            .await
+            .expect("SIGHUP is handed on");
+        assert_eq!(shutdown.phase(), Phase::Running);
+        send(Signal::TERM);
+        tokio::time::timeout(deadline, shutdown.draining())
+            .await
+            .expect("SIGTERM drains");
+        assert_eq!(shutdown.phase(), Phase::Draining);
+        send(Signal::INT);
+        tokio::time::timeout(deadline, shutdown.stopping())
+            .await
+            .expect("a second signal stops");
+    }
+}

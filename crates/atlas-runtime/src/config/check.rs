@@ -129,7 +129,7 @@ fn right_key(key: &str, above: &str, table: &Shape, root: &Shape) -> String {
     places_of(&written, root, &Path::default(), &mut elsewhere);
     match (&elsewhere[..], own.is_empty()) {
         ([], false) => format!("there are: {}", own.join(", ")),
-        ([], true) => String::new(),
+        ([], true) => format!("`{above}` is no table"),
         (places, _) => {
             let places: Vec<_> = places
                 .iter()

@@ -56,7 +56,7 @@ pub(super) fn variables(
             continue;
         };
         match keys_of_variable(rest, shape, tree) {
-            Ok((keys, target)) => tree.set(&keys, parse(value, &keys, target, place)),
+            Ok((keys, target)) => tree.set(&keys, parse(value, target, place)),
             Err((path, table)) => problems.push(check::unknown_key(place, &path, table, shape)),
         }
     }
@@ -91,7 +91,7 @@ pub(super) fn flags(tree: &mut Node, shape: &Shape, flags: &[Flag], problems: &m
             }
         });
         if found {
-            tree.set(&keys, parse(&flag.value, &keys, target.shape, place));
+            tree.set(&keys, parse(&flag.value, target.shape, place));
         }
     }
 }
@@ -138,7 +138,7 @@ fn keys_of_variable<'s>(
 }
 
 /// A text as the kind that is wanted; if it is none of them it stays a text, and the check says what is wrong.
-fn parse(text: &str, keys: &[String], shape: &Shape, place: Place) -> Node {
+fn parse(text: &str, shape: &Shape, place: Place) -> Node {
     let scalar = |json| Node {
         place: place.clone(),
         value: Value::Scalar(json),
@@ -165,7 +165,7 @@ fn parse(text: &str, keys: &[String], shape: &Shape, place: Place) -> Node {
                         .split(',')
                         .map(str::trim)
                         .filter(|part| !part.is_empty());
-                    let items = parts.map(|part| parse(part, keys, item, place.clone()));
+                    let items = parts.map(|part| parse(part, item, place.clone()));
                     Some(Node {
                         place: place.clone(),
                         value: Value::List(items.collect()),

@@ -137,11 +137,11 @@ fn choices(shape: &Shape) -> String {
 }
 
 fn all_choices(shape: &Shape) -> impl Iterator<Item = &Choice> {
-    let of_kind = |kind| match kind {
-        &Kind::Text(ref choices) => &choices[..],
-        _ => &[],
-    };
-    shape.kinds.iter().flat_map(of_kind)
+    let texts = shape.kinds.iter().filter_map(|kind| match kind {
+        Kind::Text(choices) => Some(choices),
+        _ => None,
+    });
+    texts.flatten()
 }
 
 /// The first letter in lower case, unless the first word is all capitals.
@@ -213,9 +213,14 @@ pub(super) fn reference(root: &Shape) -> String {
 }
 
 fn section(out: &mut String, path: &str, shape: &Shape, description: &str) {
-    let _ = writeln!(out, "## `[{path}]`\n\n{description}\n");
-    if shape.description != description && !shape.description.is_empty() {
-        let _ = writeln!(out, "{}\n", shape.description);
+    let _ = writeln!(out, "## `[{path}]`\n");
+    let own = Some(&*shape.description).filter(|own| *own != description);
+    for text in [Some(description), own]
+        .into_iter()
+        .flatten()
+        .filter(|text| !text.is_empty())
+    {
+        let _ = writeln!(out, "{text}\n");
     }
     let fields = shape.fields().unwrap_or_default();
     let (tables, values): (Vec<_>, Vec<_>) = fields

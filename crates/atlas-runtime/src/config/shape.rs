@@ -133,6 +133,19 @@ impl Shape {
             kinds: Vec::new(),
         };
         shape.add_kinds(object);
+        let count = object
+            .get("minItems")
+            .and_then(Json::as_u64)
+            .unwrap_or_default();
+        if let (true, 1..=16, Some(Kind::Number { .. })) = (
+            shape.examples.is_empty(),
+            count,
+            shape.list().and_then(|item| item.kinds.first()),
+        ) {
+            shape
+                .examples
+                .push((0..count).map(|_| Json::from(0)).collect());
+        }
         if shape.kinds.is_empty() {
             shape.kinds.push(Kind::Any);
         }

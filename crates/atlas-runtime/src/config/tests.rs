@@ -398,7 +398,15 @@ fn files_that_cannot_be_read_are_named() {
     };
     std::fs::write(folder.path().join("atlas.yaml"), "node:\n").unwrap();
     std::fs::create_dir(folder.path().join("folder")).unwrap();
-    insta::assert_snapshot!([load("atlas.yaml"), load("ATLAS.YML"), load("none.toml"), load("folder")].join("\n"), @"");
+    insta::assert_snapshot!(
+        [
+            load("atlas.yaml"),
+            load("ATLAS.YML"),
+            load("none.toml"),
+            load("folder")
+        ]
+        .join("\n")
+    );
 }
 
 #[test]

@@ -98,11 +98,12 @@ impl Node {
             // The parser goes on after a slip and may stumble over it again: one message for a line.
             if !problems.iter().any(|problem| problem.place == place) {
                 let wrong = format!("this is no TOML: {}", error.message().replace('\n', ", "));
+                let right = source.advice(&place).to_owned();
                 problems.push(Problem {
                     place,
                     key: String::new(),
                     wrong,
-                    right: String::new(),
+                    right,
                 });
             }
         }
@@ -257,6 +258,31 @@ impl Source<'_> {
         Place::File {
             file: self.file.to_owned(),
             line,
+        }
+    }
+
+    /// What would be right on a line that is no TOML, for the two slips that people make.
+    fn advice(&self, place: &Place) -> &'static str {
+        let Place::File { line, .. } = place else {
+            return "";
+        };
+        let line = self.text.lines().nth(line - 1).unwrap_or_default().trim();
+        let word = |text: &str| {
+            !text.is_empty()
+                && text
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || "-_. ".contains(c))
+        };
+        match (line.split_once('='), line.split_once(':')) {
+            (Some((key, value)), _)
+                if word(key) && value.trim().starts_with(char::is_alphabetic) =>
+            {
+                "texts stand in quotes"
+            }
+            (None, Some((key, _))) if word(key) => {
+                "write `key = value`; `atlas config convert FILE` translates YAML"
+            }
+            _ => "",
         }
     }
 

@@ -58,13 +58,13 @@ fn each_kind_is_rendered_and_declared() {
             Vec::new,
         )
         .unwrap();
-    insta::assert_snapshot!(registry.render().unwrap(), @r#""#);
+    insta::assert_snapshot!(registry.render().unwrap());
     let declared: Vec<String> = registry
         .declared()
         .iter()
         .map(|d| format!("{} {} {:?}: {}", d.name, d.kind, d.labels, d.help))
         .collect();
-    insta::assert_snapshot!(declared.join("\n"), @"");
+    insta::assert_snapshot!(declared.join("\n"));
 }
 
 #[test]
