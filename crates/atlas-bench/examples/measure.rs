@@ -73,7 +73,7 @@ struct EdgeArguments {
     #[arg(long, default_value_t = 1)]
     workers: usize,
     /// What is measured
-    #[arg(long, value_delimiter = ',', default_values_t = Target::ALL)]
+    #[arg(long, value_delimiter = ',', default_values_t = Target::USUAL)]
     targets: Vec<Target>,
     /// Bind nobody to cores
     #[arg(long)]

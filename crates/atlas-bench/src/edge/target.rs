@@ -39,6 +39,15 @@ impl Target {
         Self::AtlasJsonBelt,
     ];
 
+    /// What is measured if nothing else is asked for.
+    pub const USUAL: [Self; 5] = [
+        Self::Direct,
+        Self::Nginx,
+        Self::Haproxy,
+        Self::Atlas,
+        Self::AtlasJson,
+    ];
+
     /// The name in the table and on the command line.
     pub fn name(self) -> &'static str {
         match self {
