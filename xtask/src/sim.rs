@@ -9,7 +9,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Seeds that the gate runs: always the same, so that a red gate is red again.
-const SHORT_SEEDS: u64 = 3_000;
+const SHORT_SEEDS: u64 = 10_000;
 
 /// What `cargo xtask sim` understands.
 #[derive(clap::Args)]

@@ -205,9 +205,9 @@ fn hunt(name: &str, from: u64, seeds: u64) -> bool {
     };
     for seed in from..from.saturating_add(seeds) {
         if let Some(violation) = transfer::run(seed, &options).violation {
-            println!(
-                "planted {name}: found by seed {seed} (replay with --planted {name} too): {violation}"
-            );
+            let what = violation.lines().next().unwrap_or_default();
+            println!("planted {name}: found by {what}");
+            println!("replay: cargo xtask sim transfer --planted {name} --seed {seed}");
             return true;
         }
     }
