@@ -4,14 +4,7 @@
 //! origin, and asks for a free path or carries the [`Token`]. Errors are problem details (RFC 9457), see [`Problem`].
 //! A route of a role is a route of the router that [`Admin::mount`] takes.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    future::{Future, IntoFuture},
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, future::Future, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -22,23 +15,21 @@ use axum::{
     routing::get,
 };
 use serde::{Deserialize, Serialize};
-use tokio::{net::TcpListener, sync::oneshot, time};
+use tokio::net::TcpListener;
 
 use crate::{AdminConfig, Error, Logs, metrics, net};
 
 mod guard;
 mod problem;
+mod serve;
 mod token;
 
 #[cfg(test)]
 mod tests;
 
-use guard::{Guard, Peer};
+use guard::Guard;
 pub use problem::Problem;
 pub use token::Token;
-
-/// How long requests under way may take once the listener is asked to end; streams are cut then.
-const GRACE: Duration = Duration::from_secs(1);
 
 type Check = Arc<dyn Fn() -> bool + Send + Sync>;
 
@@ -127,7 +118,7 @@ impl Admin {
             .route("/metrics", get(render))
             .route("/v1/log", get(level).put(set_level))
             .with_state(shared);
-        let guard = Arc::new(Guard::new(self.config.hosts, self.token));
+        let guard = Arc::new(Guard::new(self.config.hosts.clone(), self.token));
         let router = own
             .merge(self.router)
             .fallback(nothing_here)
@@ -137,6 +128,7 @@ impl Admin {
             address,
             listener,
             router,
+            connections_max: self.config.connections_max.into(),
         })
     }
 }
@@ -149,28 +141,16 @@ pub struct Listening {
     pub address: SocketAddr,
     listener: TcpListener,
     router: Router,
+    connections_max: usize,
 }
 
 impl Listening {
     /// Answers until `shutdown` is over, then ends within a second: requests under way may end, streams are cut.
     ///
     /// # Errors
-    /// [`Error::Serve`] if the listener fails.
+    /// [`Error::Serve`] if the listener fails for good.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let (sender, receiver) = oneshot::channel::<()>();
-        let service = self.router.into_make_service_with_connect_info::<Peer>();
-        let server = axum::serve(self.listener, service).with_graceful_shutdown(async {
-            // A dropped sender ends the server as well.
-            let _ = receiver.await;
-        });
-        let mut server = std::pin::pin!(server.into_future());
-        let ended = tokio::select! {
-            ended = &mut server => ended,
-            () = shutdown => {
-                drop(sender);
-                time::timeout(GRACE, server).await.unwrap_or(Ok(()))
-            }
-        };
+        let ended = serve::serve(self.listener, self.router, self.connections_max, shutdown).await;
         ended.map_err(|source| Error::Serve {
             address: self.address,
             source,

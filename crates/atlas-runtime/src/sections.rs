@@ -113,6 +113,8 @@ pub struct AdminConfig {
     pub listen: SocketAddr,
     /// Host names, besides its own address, under which the listener answers: `atlas.example` or `atlas.example:443`.
     pub hosts: Vec<String>,
+    /// How many connections are served at once; further ones wait.
+    pub connections_max: u16,
 }
 
 impl Default for AdminConfig {
@@ -120,6 +122,7 @@ impl Default for AdminConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
             hosts: Vec::new(),
+            connections_max: 256,
         }
     }
 }

@@ -10,13 +10,11 @@ use std::{
 };
 
 use axum::{
-    extract::{ConnectInfo, Request, State, connect_info::Connected},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
-    serve::IncomingStream,
 };
-use tokio::net::TcpListener;
 
 use super::{Problem, Token};
 
@@ -28,15 +26,6 @@ pub(super) struct Peer {
     /// The address of ours that was dialled, which is more than the listener knows when it listens on all of them.
     /// `None` if the connection broke before it could be asked for.
     pub(super) local: Option<SocketAddr>,
-}
-
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self {
-            remote: *stream.remote_addr(),
-            local: stream.io().local_addr().ok(),
-        }
-    }
 }
 
 /// What the guard knows.

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::response::sse::{Event, Sse};
@@ -7,9 +7,13 @@ use tokio::{
     net::TcpStream,
     sync::oneshot,
     task::JoinHandle,
+    time,
 };
 
-use super::{guard::Verdict, *};
+use super::{
+    guard::{Peer, Verdict},
+    *,
+};
 use crate::{MetricsConfig, logs};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -43,6 +47,7 @@ impl Node {
         let config = AdminConfig {
             listen: listen.parse().unwrap(),
             hosts: hosts.iter().map(|&h| h.into()).collect(),
+            connections_max: 4,
         };
         let events = || async {
             Sse::new(futures_util::stream::pending::<
@@ -360,6 +365,46 @@ async fn ends_within_a_second_although_a_stream_is_open() {
     time::timeout(DEADLINE, node.ended)
         .await
         .expect("ends in time")
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_a_place_is_given_back() {
+    let node = Node::start("127.0.0.1:0", &[], &[]).await;
+    let head = format!("GET /health HTTP/1.1\r\nhost: {}\r\n\r\n", node.address);
+    let answered = async |stream: &mut TcpStream| {
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"}") {
+            time::timeout(DEADLINE, stream.read_buf(&mut bytes))
+                .await
+                .unwrap()
+                .unwrap();
+        }
+    };
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(node.address).await.unwrap();
+        answered(&mut stream).await;
+        held.push(stream);
+    }
+    let mut fifth = TcpStream::connect(node.address).await.unwrap();
+    fifth.write_all(head.as_bytes()).await.unwrap();
+    // The others go on meanwhile; without a bound the fifth's answer would come before a hundred of theirs.
+    for round in 0..100 {
+        answered(&mut held[round % 4]).await;
+    }
+    let early = fifth.try_read(&mut [0; 16]);
+    assert_eq!(
+        early.unwrap_err().kind(),
+        std::io::ErrorKind::WouldBlock,
+        "four are served at once"
+    );
+    held.pop();
+    let mut byte = [0];
+    time::timeout(DEADLINE, fifth.read_exact(&mut byte))
+        .await
         .unwrap()
         .unwrap();
 }
