@@ -14,7 +14,7 @@ async function request(path, options) {
   let words = `the node answered ${response.status}`;
   try {
     const problem = await response.json();
-    words = [problem.title, problem.detail].filter(Boolean).join(": ") || words;
+    words = problem.detail || problem.title || words;
   } catch {
     // No problem document: the status has to do.
   }

@@ -5,6 +5,16 @@ import { count, counted, element, milliseconds, setText } from "./format.js";
 
 const $ = (id) => document.getElementById(id);
 const EVERY_MS = 1000;
+/** What may have gone wrong, as the players or the servers count it. */
+const FAULTS = [
+  ["lost", "answer lost", "answers lost"],
+  ["doubled", "answer doubled", "answers doubled"],
+  ["reordered", "answer out of order", "answers out of order"],
+  ["server_gaps", "message missed by a server", "messages missed by servers"],
+  ["server_doubles", "message doubled at a server", "messages doubled at servers"],
+  ["state_breaks", "break in a player’s state", "breaks in players’ states"],
+  ["closed", "connection closed", "connections closed"],
+];
 /** Without a demo the route does not exist; look again only now and then (the node may be started anew with one). */
 const ABSENT_MS = 30_000;
 
@@ -29,23 +39,18 @@ export class Check {
 
   #show(demo) {
     $("check").hidden = false;
-    const faults = [
-      [demo.lost, "lost"],
-      [demo.doubled, "doubled"],
-      [demo.reordered, "reordered"],
-    ].filter(([number]) => number > 0);
-    const broken = faults.map(([number, word]) => `${counted(number, "answer")} ${word}`);
-    if (demo.closed > 0) broken.push(`${counted(demo.closed, "connection")} closed`);
+    const broken = FAULTS.filter(([key]) => demo[key] > 0).map(([key, one, many]) => counted(demo[key], one, many));
 
     const whole = broken.length === 0;
     const verdict = $("check-verdict");
     verdict.dataset.whole = String(whole);
-    setText(verdict, whole ? "Nothing lost" : `${broken.join(", ")}`);
+    setText(verdict, whole ? "Nothing lost" : broken.join(", "));
     setText(
       $("check-words"),
       `${counted(demo.players, "player")} (${count(demo.connected)} connected) sent ${count(demo.sent)} messages and got ` +
         `${count(demo.answered)} answers across ${counted(demo.server_changes, "change")} of server` +
-        (whole ? ", each once and in order, on connections that never closed." : "."),
+        (whole ? ", each once and in order, on connections that never closed." : ".") +
+        (!whole && demo.first_error ? ` First: ${demo.first_error}` : ""),
     );
     const figures = [
       ["Lost", count(demo.lost), demo.lost > 0],

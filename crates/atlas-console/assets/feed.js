@@ -22,8 +22,8 @@ export class Feed {
     const { at_ms, player, session, from, to, reason, outcome, why, held_ms } = transfer;
     $("feed-empty").hidden = true;
     const way = [serverName(this.#palette, from), arrow(), serverName(this.#palette, to)];
+    if (why && outcome !== "done") way.push(element("span", { className: "why", text: why }));
     const result = element("span", { className: `outcome ${outcome}`, text: outcome });
-    if (why) result.title = why;
     const row = element("tr", {
       role: "row",
       children: [

@@ -15,6 +15,11 @@ export function counted(value, one, many = `${one}s`) {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
+/** How full a server is; a capacity of 0 is none. */
+export function places({ sessions, capacity }) {
+  return capacity > 0 ? `${count(sessions)} of ${count(capacity)}` : `${count(sessions)}, no limit`;
+}
+
 /** Milliseconds, with a decimal while it says something. */
 export function milliseconds(value) {
   if (!Number.isFinite(value)) return "–";

@@ -92,7 +92,9 @@ stream.addEventListener("players", ({ detail }) => {
   if (detail.world === shown) map.takePlayers(detail);
 });
 stream.addEventListener("transfer", ({ detail }) => {
-  if (detail.player) names.set(shortId(detail.session), detail.player);
+  const id = shortId(detail.session);
+  if (detail.player) names.set(id, detail.player);
+  else detail.player = names.get(id) ?? null;
   if (detail.world !== shown) return;
   feed.take(detail);
   map.takeTransfer(detail);

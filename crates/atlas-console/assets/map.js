@@ -57,6 +57,7 @@ export class WorldMap {
     this.scene.takeServers(servers);
     this.relayout();
     if (this.#chosen?.region) this.#tell(false);
+    this.#name();
   }
 
   /** Takes a frame of players. */
@@ -68,6 +69,7 @@ export class WorldMap {
     const unbounded = !this.scene.bounds;
     this.scene.takePlayers(frame, performance.now());
     if (unbounded || this.scene.regions.length === 0) this.relayout();
+    this.#name();
     const player = this.#chosen?.player && this.scene.players.get(this.#chosen.player);
     if (player) {
       const moved = player.server !== this.#chosen.server;
@@ -116,6 +118,14 @@ export class WorldMap {
     );
     this.#paint();
     this.#queue();
+  }
+
+  /** The map's name says how much is on it. */
+  #name() {
+    const { regions, players } = this.scene;
+    const name = `World map, ${counted(players.size, "player")}, ${counted(regions.length, "region")}`;
+    const canvas = $("map-canvas");
+    if (canvas.getAttribute("aria-label") !== name) canvas.setAttribute("aria-label", name);
   }
 
   #queue() {

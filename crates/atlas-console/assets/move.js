@@ -1,7 +1,7 @@
 // The dialog that moves one player: choose a server, confirm, and hear what came of it.
 
 import { post } from "./api.js";
-import { element, milliseconds, setText, shortId } from "./format.js";
+import { element, milliseconds, places, setText, shortId } from "./format.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -34,7 +34,7 @@ export class Move {
     const others = this.#servers.filter((server) => server.id !== session.server);
     const fit = (server) => server.state === "active" && server.health !== "down";
     const options = others.map((server) => {
-      const words = fit(server) ? `${server.sessions} of ${server.capacity}` : server.state;
+      const words = fit(server) ? places(server) : server.state;
       const option = element("option", { text: `${server.id} (${words})`, value: server.id });
       option.disabled = !fit(server);
       return option;
@@ -47,8 +47,8 @@ export class Move {
     setText(
       $("move-words"),
       first
-        ? `${name} plays on ${session.server}. The connection stays open; the player should not notice. A server chosen ` +
-            "against the regions keeps the player only until the next step across a border."
+        ? `${name} plays on ${session.server}. The connection stays open and nothing is lost. Where regions decide, a ` +
+            "player outside the chosen server’s region is soon moved back."
         : `${name} plays on ${session.server}, and no other server can take a player now.`,
     );
     setText($("move-notice"), "");
@@ -70,7 +70,7 @@ export class Move {
         $("move").close();
         this.#done(`${name} was moved from ${result.from} to ${result.to} in ${milliseconds(result.held_ms)}.`);
       } else {
-        setText($("move-notice"), `Not moved: ${[result.outcome, result.reason].filter(Boolean).join(", ")}.`);
+        setText($("move-notice"), `Not moved: ${[result.outcome, result.why].filter(Boolean).join(", ")}.`);
       }
     } catch (problem) {
       const words = problem.status ? problem.message : "the node cannot be reached";

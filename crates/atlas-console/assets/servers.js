@@ -1,6 +1,6 @@
 // The table of servers.
 
-import { cell, coordinate, count, element, serverName } from "./format.js";
+import { cell, coordinate, element, places, serverName } from "./format.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -35,14 +35,14 @@ export class Servers {
     fill.style.setProperty("--share", String(share));
     const load = element("span", { className: "load", "aria-hidden": "true", children: [fill] });
     load.style.setProperty("--server", this.#palette.variable(server.id));
-    const figures = element("span", { text: `${count(server.sessions)} of ${count(server.capacity)}` });
+    const figures = element("span", { text: places(server) });
     return element("tr", {
       role: "row",
       children: [
         cell(serverName(this.#palette, server.id), { header: true }),
         cell(element("span", { className: `state ${server.state}`, text: server.state }), { label: "State" }),
         cell(element("span", { className: `state ${server.health}`, text: server.health }), { label: "Health" }),
-        cell([figures, load], { className: "sessions-of", label: "Sessions" }),
+        cell(server.capacity > 0 ? [figures, load] : figures, { className: "sessions-of", label: "Sessions" }),
         cell(regionText(server.region), { label: "Region" }),
         cell(server.link, { label: "Link" }),
         cell(server.address, { className: "address", label: "Address" }),

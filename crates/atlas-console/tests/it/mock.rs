@@ -369,7 +369,7 @@ async fn transfer(
     };
     if world.states[to].1 != "healthy" {
         return Json(
-            json!({ "session": id, "outcome": "refused", "reason": "the server is not healthy" }),
+            json!({ "session": id, "outcome": "refused", "reason": "admin", "why": "the server is not healthy" }),
         )
         .into_response();
     }

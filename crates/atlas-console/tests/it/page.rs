@@ -38,6 +38,9 @@ impl Console {
         console
             .wait("document.querySelectorAll('#sessions-rows tr').length > 0")
             .await;
+        console
+            .wait("document.querySelector('[aria-label=\"World map, 60 players, 4 regions\"]')")
+            .await;
         Some(console)
     }
 
@@ -77,8 +80,12 @@ impl Console {
 }
 
 fn demo(lost: u64) -> Value {
-    json!({ "players": 60, "connected": 60, "sent": 1200, "answered": 1200 - lost, "lost": lost, "doubled": 0,
-        "reordered": 0, "closed": 0, "answer_ms": { "p50": 0.6, "p99": 3.9, "max": 11.2 }, "server_changes": 21 })
+    json!({
+        "players": 60, "connected": 60, "sent": 1200, "answered": 1200 - lost, "lost": lost, "doubled": 0,
+        "reordered": 0, "state_breaks": 0, "server_gaps": 0, "server_doubles": 0, "closed": 0, "dials_failed": 0,
+        "answer_ms": { "p50": 0.6, "p99": 3.9, "max": 11.2 }, "server_changes": 21,
+        "first_error": (lost > 0).then_some("p-4 has no answer to message 17"),
+    })
 }
 
 #[tokio::test]
@@ -447,6 +454,9 @@ async fn the_demos_check_says_in_words_what_it_found() {
     console.wait_text("#check-verdict", "3 answers lost").await;
     console
         .wait("!document.getElementById('check-words').textContent.includes('never closed')")
+        .await;
+    console
+        .wait_text("#check-words", "First: p-4 has no answer to message 17")
         .await;
     console
         .wait("document.querySelectorAll('#check-figures dd.bad').length === 1")

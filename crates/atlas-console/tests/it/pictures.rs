@@ -56,5 +56,78 @@ async fn pictures() {
         }
         assert_eq!(page.errors(), Vec::<String>::new());
     }
+
+    // States that are not seen each day: a server that is down, a chosen player, the dialog, a lost stream.
+    let page = browser
+        .page(
+            Viewport {
+                width: 900,
+                ..desktop
+            },
+            deadline,
+        )
+        .await
+        .unwrap();
+    page.prefer(Scheme::Light, true, deadline).await.unwrap();
+    page.go(&mock.url(), deadline).await.unwrap();
+    mock.server(2, "down", "down");
+    mock.server(1, "draining", "healthy");
+    page.wait_for(
+        "document.querySelectorAll('#servers-rows .down').length > 0",
+        deadline,
+    )
+    .await
+    .unwrap();
+    page.wait_for(
+        "document.querySelectorAll('#sessions-rows tr').length > 0",
+        deadline,
+    )
+    .await
+    .unwrap();
+    page.wait_for(
+        "document.querySelector('[aria-label^=\"World map, 60 players\"]')",
+        deadline,
+    )
+    .await
+    .unwrap();
+    page.evaluate("document.getElementById('map-canvas').focus()", deadline)
+        .await
+        .unwrap();
+    page.press("ArrowRight", deadline).await.unwrap();
+    mock.transfer(5, 0, "region", "done");
+    page.wait_for(
+        "document.getElementById('feed-rows').childElementCount > 0",
+        deadline,
+    )
+    .await
+    .unwrap();
+    page.screenshot(&folder.join("states-map.png"), deadline)
+        .await
+        .unwrap();
+    page.press("Enter", deadline).await.unwrap();
+    page.wait_for("document.getElementById('move').open", deadline)
+        .await
+        .unwrap();
+    page.screenshot(&folder.join("states-dialog.png"), deadline)
+        .await
+        .unwrap();
+    page.press("Escape", deadline).await.unwrap();
+    mock.demo(Some(json!({
+        "players": 60, "connected": 58, "sent": 48_213, "answered": 48_209, "lost": 3, "doubled": 1, "reordered": 0,
+        "closed": 2, "answer_ms": { "p50": 0.6, "p99": 130.2, "max": 411.2 }, "server_changes": 214,
+    })));
+    page.wait_for(
+        "document.querySelectorAll('#check dd.bad').length === 3",
+        deadline,
+    )
+    .await
+    .unwrap();
+    drop(mock);
+    page.wait_for("document.body.dataset.stream === 'lost'", deadline)
+        .await
+        .unwrap();
+    page.screenshot_whole(&folder.join("states-lost.png"), deadline)
+        .await
+        .unwrap();
     browser.close(deadline).await.unwrap();
 }
