@@ -30,7 +30,7 @@ struct Page {
 const PAGES: &[Page] = &[
     Page {
         file: "config.md",
-        ask: &["config", "reference"],
+        ask: &["reference", "config"],
     },
     Page {
         file: "commands.md",

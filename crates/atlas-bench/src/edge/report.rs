@@ -310,3 +310,83 @@ fn ratio(figure: Option<f64>, to: Option<f64>) -> Option<f64> {
 fn figure(figure: Option<f64>, digits: usize) -> String {
     figure.map_or("–".into(), |figure| format!("{figure:.digits$}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hdrhistogram::Histogram;
+
+    use super::*;
+
+    fn measured(round_trips: u64, cpu_ms: u64) -> Measured {
+        let mut latency = Histogram::new_with_bounds(100, 1_000_000_000, 3).unwrap();
+        latency.record_n(2_000_000, round_trips).unwrap();
+        Measured {
+            round_trips,
+            lasted: Duration::from_secs(2),
+            watched_cpu: Some(Duration::from_millis(cpu_ms)),
+            latency,
+        }
+    }
+
+    fn report() -> Report {
+        let mut report = Report::default();
+        for cpu_ms in [90, 100, 110] {
+            report.round_trips(Target::Nginx, 100, &measured(10_000, cpu_ms));
+            report.round_trips(Target::Atlas, 100, &measured(20_000, cpu_ms));
+        }
+        let memory = |resident| Memory {
+            resident,
+            ..Memory::default()
+        };
+        report.idle(Target::Haproxy, 1_000, memory(1_000_000), memory(5_000_000));
+        report.idle(Target::Atlas, 1_000, memory(1_000_000), memory(2_000_000));
+        report
+    }
+
+    #[test]
+    fn medians_stand_beside_their_ratios() {
+        let text = report().to_string();
+        let row = |name: &str| -> Vec<String> {
+            let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().map(str::to_owned).collect()
+        };
+        // CPU a round trip, spread, × nginx, × haproxy (not measured), rate.
+        assert_eq!(
+            row("nginx")[1..7],
+            ["10.00", "20.0", "%", "1.000", "–", "5000"]
+        );
+        assert_eq!(
+            row("atlas")[1..7],
+            ["5.00", "20.0", "%", "0.500", "–", "10000"]
+        );
+        assert!(text.contains("1000 idle connections"), "{text}");
+        let idle = text
+            .lines()
+            .rfind(|line| line.starts_with("atlas"))
+            .unwrap();
+        assert!(idle.contains("1000") && idle.ends_with("0.250"), "{idle}");
+    }
+
+    #[test]
+    fn programs_get_every_run() {
+        let json = report().json();
+        assert_eq!(
+            json["round_trips"][0]["cpu_us"]["runs"]
+                .as_array()
+                .unwrap()
+                .len(),
+            3
+        );
+        assert_eq!(json["idle"][1]["resident_each_bytes"]["median"], 1_000.0);
+    }
+
+    #[test]
+    fn a_failure_is_named_and_makes_the_report_not_whole() {
+        let mut report = report();
+        assert!(!report.notes_failures());
+        report.failed(Target::Nginx, "it ended".into());
+        assert!(report.notes_failures() && report.to_string().contains("nginx: it ended"));
+    }
+}
