@@ -38,6 +38,8 @@ pub(super) enum Happening {
     },
     /// A server's own doings.
     ServerTick(usize),
+    /// Something goes wrong for the player.
+    Trouble(usize),
     Crash {
         server: usize,
         gone: bool,

@@ -46,7 +46,8 @@ impl World<'_> {
 
     pub(super) fn perform(&mut self, player: usize, commands: &mut Vec<Command>) {
         for command in commands.drain(..) {
-            self.trace.line(self.now, || format!("player {player}    -> {command:?}"));
+            self.trace
+                .line(self.now, || format!("player {player}    -> {command:?}"));
             self.trace.word(kind(&command));
             let excuse = self.players[player].excuse.clone();
             self.see(
@@ -380,11 +381,13 @@ impl World<'_> {
             Some(_) => {
                 self.players[player].requests -= 1;
                 self.unknown(player, request, given_up);
+                self.around_unknown(player);
                 return;
             }
         };
         if matches!(fault, Some(Fault::CasUnanswered | Fault::CasLate)) {
             self.unknown(player, request, given_up);
+            self.around_unknown(player);
         }
         self.queue.plan(planned.0, planned.1);
     }

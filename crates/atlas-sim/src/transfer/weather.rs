@@ -31,11 +31,7 @@ impl World<'_> {
             self.around.reachable = true;
         }
         if self.random.chance(self.plan.edge_stall) {
-            for player in 0..self.players.len() {
-                self.strike(Fault::EdgeStall, player);
-            }
-            let span = self.random.between(100, 7_000);
-            self.edge_stalled_until = self.now + span;
+            self.stall_edge();
         }
         if self.random.chance(self.plan.false_verdict) && self.servers[server].up {
             for player in 0..self.players.len() {
@@ -146,6 +142,59 @@ impl World<'_> {
         if self.random.chance(self.plan.lost_link / 2) {
             self.trouble(player, Trouble::Loss);
         }
+    }
+
+    /// An outcome will be unknown: a good moment for the target to fail, so that the attempt has to be undone.
+    pub(super) fn around_unknown(&mut self, player: usize) {
+        let Some(link) = self.players[player].links.last().copied() else {
+            return;
+        };
+        let it = &self.links[link];
+        if it.opened && !it.broken && !it.hung && self.random.chance(self.plan.lost_link * 5) {
+            self.strike(Fault::LostLink, player);
+            self.links[link].hung = true;
+            let soon = self.random.below(self.plan.delay_ms_max * 20);
+            self.queue.plan(self.now + soon, Happening::Breaks(link));
+        }
+        // And for more to go wrong while it is undone.
+        if self.random.chance(self.plan.lost_link * 5) {
+            let soon = self.now + self.random.between(50, 2_000);
+            self.queue.plan(soon, Happening::Trouble(player));
+        }
+    }
+
+    /// Something goes wrong for the player.
+    pub(super) fn some_trouble(&mut self, player: usize) {
+        let server = self.players[player]
+            .session
+            .as_ref()
+            .map_or(0, |it| it.server().0 as usize);
+        match self.random.below(8) {
+            0 => self.trouble(player, Trouble::Loss),
+            1 => self.trouble(player, Trouble::Hang),
+            2 if self.plan.crash > 0 => self.crash(server, false),
+            3 if self.plan.stall > 0 => {
+                let span = self.random.between(300, 9_000);
+                self.stall(server, span);
+            }
+            4 if self.plan.client_close > 0 => {
+                self.queue.plan(self.now, Happening::ClientCloses(player));
+            }
+            5 if self.plan.admin_kick > 0 => {
+                self.queue.plan(self.now, Happening::AdminKick(player));
+            }
+            6 => self.queue.plan(self.now, Happening::AdminTransfer(player)),
+            _ if self.plan.edge_stall > 0 => self.stall_edge(),
+            _ => {}
+        }
+    }
+
+    fn stall_edge(&mut self) {
+        for player in 0..self.players.len() {
+            self.strike(Fault::EdgeStall, player);
+        }
+        let span = self.random.between(100, 7_000);
+        self.edge_stalled_until = self.now + span;
     }
 
     /// One of the player's open links fails.

@@ -167,6 +167,11 @@ impl<'a> World<'a> {
                 outcome,
             } => self.step(player, Event::Directory { request, outcome }),
             Happening::ServerTick(server) => self.server_tick(server),
+            Happening::Trouble(player) => {
+                if !self.healed {
+                    self.some_trouble(player);
+                }
+            }
             Happening::Crash { server, gone } => {
                 if !self.healed {
                     self.crash(server, gone);

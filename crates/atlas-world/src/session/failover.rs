@@ -10,43 +10,40 @@ use atlas_base::{Epoch, Moment, TransferId};
 
 use super::{
     Session, Turn, Work,
-    decision::{Ask, Decision, Ruling},
-    transfer::{self, Handover, STALE_TRIES},
+    decision::Decision,
+    transfer::{self, Handover},
 };
-use crate::{
-    Answer, AttachReason, Command, DetachReason, LinkId, Order, Outcome, Reason, Record, ServerId,
-    TransferOutcome,
-};
+use crate::{AttachReason, Command, LinkId, Reason, ServerId, TransferOutcome};
 
 /// The search for a server.
 #[derive(Debug)]
 pub(super) struct Seek {
     pub(super) attach: AttachReason,
     /// The failover to the candidate, once it has begun.
-    begun: Option<TransferId>,
-    from: ServerId,
+    pub(super) begun: Option<TransferId>,
+    pub(super) from: ServerId,
     /// The lost server, if it may still act.
-    lost: Option<ServerId>,
+    pub(super) lost: Option<ServerId>,
     /// The link of the session's last server, which gave its state and can take the player back.
-    frozen: Option<LinkId>,
-    candidate: Option<Candidate>,
+    pub(super) frozen: Option<LinkId>,
+    pub(super) candidate: Option<Candidate>,
     pub(super) stage: Stage,
     /// Each server is tried once a round.
-    tried: Vec<ServerId>,
-    wait_until: Moment,
-    since: Moment,
-    rests: u8,
-    stale: u8,
-    epoch: Epoch,
-    decision: Option<Decision>,
+    pub(super) tried: Vec<ServerId>,
+    pub(super) wait_until: Moment,
+    pub(super) since: Moment,
+    pub(super) rests: u8,
+    pub(super) stale: u8,
+    pub(super) epoch: Epoch,
+    pub(super) decision: Option<Decision>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Candidate {
-    link: LinkId,
-    server: ServerId,
+pub(super) struct Candidate {
+    pub(super) link: LinkId,
+    pub(super) server: ServerId,
     /// Whether a place was taken.
-    reserved: bool,
+    pub(super) reserved: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +60,7 @@ pub(super) enum Stage {
 }
 
 impl Seek {
-    fn new(
+    pub(super) fn new(
         now: Moment,
         attach: AttachReason,
         from: ServerId,
@@ -96,7 +93,7 @@ impl Seek {
             .chain(self.candidate.map(|it| (it.link, it.server)))
     }
 
-    fn ended(
+    pub(super) fn ended(
         &mut self,
         to: ServerId,
         now: Moment,
@@ -115,7 +112,7 @@ impl Seek {
         })
     }
 
-    fn serial(&self) -> Option<u32> {
+    pub(super) fn serial(&self) -> Option<u32> {
         self.decision.as_ref().map(|decision| decision.serial)
     }
 }
@@ -197,7 +194,7 @@ impl Session {
         }
     }
 
-    fn probe(&mut self, mut seek: Box<Seek>, server: ServerId, turn: &mut Turn<'_>) {
+    pub(super) fn probe(&mut self, mut seek: Box<Seek>, server: ServerId, turn: &mut Turn<'_>) {
         seek.lost = Some(server);
         // What was sent last may still be on its way to it and renew the lease when it arrives.
         seek.wait_until = turn.now + self.settings.lease + self.settings.lease / 4;
@@ -215,7 +212,7 @@ impl Session {
         self.work = Work::Seek(seek);
     }
 
-    fn wait(&mut self, mut seek: Box<Seek>, turn: &mut Turn<'_>) {
+    pub(super) fn wait(&mut self, mut seek: Box<Seek>, turn: &mut Turn<'_>) {
         seek.candidate = None;
         seek.stage = Stage::Waiting;
         self.arm(seek.wait_until.saturating_since(turn.now), turn);
@@ -223,7 +220,7 @@ impl Session {
     }
 
     /// Once nobody acts any more: the frozen source first, then the best others, each once a round.
-    fn pick(&mut self, mut seek: Box<Seek>, turn: &mut Turn<'_>) {
+    pub(super) fn pick(&mut self, mut seek: Box<Seek>, turn: &mut Turn<'_>) {
         seek.candidate = None;
         if turn.now < seek.wait_until {
             // Also if the lost server answered and then did not take its player back: it may still act.
@@ -261,7 +258,7 @@ impl Session {
         }
     }
 
-    fn begin_failover(&mut self, seek: &mut Seek, to: ServerId, turn: &mut Turn<'_>) {
+    pub(super) fn begin_failover(&mut self, seek: &mut Seek, to: ServerId, turn: &mut Turn<'_>) {
         if seek.attach == AttachReason::New {
             return;
         }
@@ -345,160 +342,13 @@ impl Session {
         }
     }
 
-    fn decide_seek(&mut self, mut seek: Box<Seek>, turn: &mut Turn<'_>) {
-        let Some(candidate) = seek.candidate else {
-            self.pick(seek, turn);
-            return;
-        };
-        seek.epoch = self.next_epoch();
-        let moved = Record {
-            server: candidate.server,
-            epoch: seek.epoch,
-            transfer: seek.begun,
-            previous: self.stored.then_some(self.record.server),
-            ..self.record
-        };
-        seek.stage = Stage::Deciding;
-        seek.decision = Some(self.decide(turn.now, moved, turn.out));
-        self.work = Work::Seek(seek);
-    }
-
-    pub(super) fn seek_directory(
-        &mut self,
-        mut seek: Box<Seek>,
-        request: u64,
-        outcome: Outcome,
-        turn: &mut Turn<'_>,
-    ) {
-        let Some(decision) = &mut seek.decision else {
-            self.work = Work::Seek(seek);
-            return;
-        };
-        let moved = decision.moved;
-        match decision.rule(request, outcome) {
-            Ruling::Stale => self.work = Work::Seek(seek),
-            Ruling::Moved => {
-                self.record_won(moved);
-                seek.decision = None;
-                self.attach(seek, turn);
-            }
-            Ruling::Unknown => {
-                decision.next = Ask::Read;
-                self.pause_seek(seek, turn);
-            }
-            // Undoing is never asked for here.
-            Ruling::Refused | Ruling::Kept | Ruling::Undone => {
-                decision.next = Ask::Move;
-                self.pause_seek(seek, turn);
-            }
-            Ruling::Other(found) => {
-                // A request of an earlier candidate was stored after all (or the directory lost the record).
-                decision.expected = found;
-                decision.next = Ask::Move;
-                self.record = found.unwrap_or(self.record);
-                self.stored = found.is_some();
-                self.pause_seek(seek, turn);
-            }
-            Ruling::Foreign => {
-                self.work = Work::Seek(seek);
-                let reason = "the session moved to another edge";
-                self.close(Some((1012, reason.into())), turn);
-            }
-        }
-    }
-
-    fn pause_seek(&mut self, mut seek: Box<Seek>, turn: &mut Turn<'_>) {
-        if let Some(decision) = &mut seek.decision {
-            let pause = decision.next_pause_ms();
-            if pause == 0 {
-                let ask = decision.next;
-                self.ask(decision, ask, turn.out);
-            } else {
-                self.arm(Duration::from_millis(pause), turn);
-            }
-        }
-        self.work = Work::Seek(seek);
-    }
-
-    fn attach(&mut self, mut seek: Box<Seek>, turn: &mut Turn<'_>) {
-        let Some(candidate) = seek.candidate else {
-            self.pick(seek, turn);
-            return;
-        };
-        seek.stage = Stage::Attaching;
-        let order = Order::Attach {
-            reason: seek.attach,
-            state: self.kept.as_ref().map(|kept| kept.state.clone()),
-            position: self.position(),
-        };
-        self.send(candidate.link, seek.epoch, order, turn);
-        self.arm(self.settings.adopt_timeout, turn);
-        self.work = Work::Seek(seek);
-    }
-
-    pub(super) fn seek_answer(
-        &mut self,
-        mut seek: Box<Seek>,
-        link: LinkId,
-        epoch: Epoch,
-        answer: Answer,
-        turn: &mut Turn<'_>,
-    ) {
-        let ours = seek.stage == Stage::Attaching
-            && seek.candidate.is_some_and(|it| it.link == link)
-            && epoch == seek.epoch;
-        match answer {
-            Answer::Attached { .. } if ours => self.settle_seek(seek, turn),
-            Answer::Refused {
-                newest: Some(newest),
-                ..
-            } if ours && seek.stale < STALE_TRIES => {
-                seek.stale += 1;
-                self.newest = self.newest.max(newest);
-                self.decide_seek(seek, turn);
-            }
-            Answer::Refused { .. } if ours => {
-                self.close_link(link, turn);
-                self.candidate_failed(&mut seek, "the server refused the player", turn);
-                self.pick(seek, turn);
-            }
-            Answer::Kick { code, reason } if ours => {
-                self.work = Work::Seek(seek);
-                self.close(Some((code, reason)), turn);
-            }
-            _ => self.work = Work::Seek(seek),
-        }
-    }
-
-    fn settle_seek(&mut self, mut seek: Box<Seek>, turn: &mut Turn<'_>) {
-        let Some(candidate) = seek.candidate.take() else {
-            self.pick(seek, turn);
-            return;
-        };
-        if let Some(frozen) = seek.frozen.take() {
-            self.detach(frozen, seek.epoch, DetachReason::Transferred, None, turn);
-            turn.around.release(self.server);
-        }
-        if seek.attach == AttachReason::New {
-            self.birth(candidate.link, candidate.server, seek.epoch, turn);
-        } else {
-            self.install(
-                candidate.link,
-                candidate.server,
-                seek.epoch,
-                Reason::Failover,
-                turn,
-            );
-        }
-        self.seated = true;
-        let why = "the player was attached";
-        let ended = seek.ended(candidate.server, turn.now, TransferOutcome::Done, why);
-        turn.out.extend(ended);
-        self.settled(turn);
-    }
-
     /// The candidate does not get the player; its link is gone.
-    fn candidate_failed(&mut self, seek: &mut Seek, why: &'static str, turn: &mut Turn<'_>) {
+    pub(super) fn candidate_failed(
+        &mut self,
+        seek: &mut Seek,
+        why: &'static str,
+        turn: &mut Turn<'_>,
+    ) {
         self.loose |= seek.decision.take().is_some_and(|it| it.may_be_stored());
         if let Some(candidate) = seek.candidate.take() {
             if candidate.reserved {
@@ -546,7 +396,7 @@ impl Session {
     }
 
     /// The server was told to act and did not answer: it may act, until its lease is over.
-    fn attach_lost(
+    pub(super) fn attach_lost(
         &mut self,
         mut seek: Box<Seek>,
         server: ServerId,

@@ -1,10 +1,14 @@
 //! The machine, step by step: each test is a story whose commands are read as short lines. The simulator in
 //! `atlas-sim` drives the machine through everything else.
 
+use std::time::Duration;
+
 use atlas_base::{TransferId, Velocity};
 
 use super::*;
-use crate::{Destination, MemoryDirectory, Message, directory::Directory as _};
+use crate::{
+    Answer, Destination, Directory as _, MemoryDirectory, Message, Order, Outcome, Reason, Timer,
+};
 
 /// West (0) owns x < 0, east (1) the rest, north (2) nothing.
 #[derive(Default)]
@@ -464,6 +468,7 @@ fn a_failover_waits_the_lease_out_and_replays() {
     assert_eq!(story.session.phase(), Phase::FailingOver);
     assert!(story.input("g").is_empty());
     assert_eq!(story.late(), ["close 1"], "no answer: it may live");
+    story.now = story.now + Duration::from_millis(6_250);
     assert_eq!(
         story.late(),
         ["dial 2 server 1", "began failover 1"],
@@ -527,6 +532,50 @@ fn a_living_server_gets_its_player_back_at_once() {
     assert_eq!(lines, ["promote 1", "ended done"]);
     assert_eq!(story.session.transfers(), 0);
     assert_eq!(story.world.places, [1, 0, 0]);
+}
+
+/// Found by the simulator: a lost server that answered its second dial but refused the player was taken for gone, and
+/// another acted while it still did.
+#[test]
+fn a_living_server_that_refuses_its_player_is_waited_out() {
+    let mut story = Story::settled();
+    story.lost(0);
+    story.opened(1);
+    let reason = "full".into();
+    let lines = story.answer(
+        1,
+        2,
+        Answer::Refused {
+            reason,
+            newest: None,
+        },
+    );
+    assert_eq!(lines, ["close 1", "ended failed"], "nobody else yet");
+    story.now = story.now + Duration::from_millis(6_250);
+    assert_eq!(story.late(), ["dial 2 server 1", "began failover 1"]);
+}
+
+#[test]
+fn without_any_server_the_client_waits_for_the_orphan_window() {
+    let mut story = Story::settled();
+    story.world.closed_to = vec![ServerId(0), ServerId(1), ServerId(2)];
+    story.lost(0);
+    assert!(story.refused(1).is_empty());
+    for _ in 0..20 {
+        story.now = story.now + Duration::from_secs(3);
+        assert!(story.late().is_empty(), "{:?}", story.now);
+    }
+    // One that comes back within it takes the player.
+    let mut other = Story::settled();
+    other.world.closed_to = vec![ServerId(0), ServerId(1), ServerId(2)];
+    other.lost(0);
+    other.refused(1);
+    other.world.closed_to.clear();
+    assert_eq!(other.late(), ["dial 2 server 0", "began failover 0"]);
+
+    story.now = story.now + Duration::from_secs(1);
+    assert_eq!(story.late(), ["close client 1013"]);
+    assert_eq!(story.world.places, [0, 0, 0]);
 }
 
 #[test]
