@@ -60,6 +60,8 @@ pub enum Event {
         refused: bool,
     },
     /// An open link ended, by the server's close or by a lost connection. What it still carried was handed in before.
+    /// Also for a link on which the server has been silent for too long though the edge reads it: the machine does not
+    /// see pongs.
     LinkClosed {
         /// The link.
         link: LinkId,

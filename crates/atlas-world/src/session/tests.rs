@@ -278,7 +278,7 @@ fn id(bits: u128) -> TransferId {
 
 #[test]
 fn a_settled_session_is_small() {
-    assert!(size_of::<Session>() <= 320, "{}", size_of::<Session>());
+    assert!(size_of::<Session>() <= 256, "{}", size_of::<Session>());
 }
 
 #[test]
