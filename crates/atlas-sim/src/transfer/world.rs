@@ -246,7 +246,7 @@ impl<'a> World<'a> {
         self.links.push(link);
         self.players[player].moved_at = self.now;
         let mut commands = std::mem::take(&mut self.commands);
-        #[allow(unused_mut)]
+        #[allow(unused_mut, reason = "changed only with planted bugs")]
         let mut session = Session::begin(
             SessionId::from_u128(player as u128),
             1,

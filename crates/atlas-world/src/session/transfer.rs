@@ -284,7 +284,7 @@ impl Session {
             return;
         };
         let (moved, undone) = (decision.moved, decision.undo);
-        #[allow(unused_mut)]
+        #[allow(unused_mut, reason = "changed only with planted bugs")]
         let mut ruling = decision.rule(request, outcome);
         #[cfg(feature = "planted-bugs")]
         if self.planted == Some(super::Planted::UnknownIsLost) && ruling == Ruling::Unknown {
