@@ -3,9 +3,12 @@
 //! A dialect is one file here and one line in [`build`] and [`Name`]. It is asked about single messages, or about the
 //! first bytes of them; what it cannot read it does not know, and the message is relayed all the same.
 
+mod atlas;
+mod horizon;
 mod json;
 mod opaque;
 mod pointer;
+mod read;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -16,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use pointer::{BadPointer, Pointer};
 
-/// What the edge asks of a game's messages (those of clients). `message` is unmasked; it may be cut anywhere, and then
+/// What the edge asks of a game's messages: those of clients, if nothing else is said. `message` is unmasked; it may be cut anywhere, and then
 /// an answer is either what the whole message would give, or none. `text` says which kind of WebSocket message it is.
 pub trait Dialect: Send + Sync {
     /// The name in the configuration.
@@ -26,7 +29,7 @@ pub trait Dialect: Send + Sync {
     fn skims(&self) -> bool;
 
     /// Where the player says to be, and how fast to move if the message says that too; all numbers are finite. None if
-    /// the message is no move. Allocates nothing.
+    /// the message does not say where. Allocates nothing.
     fn position(&self, message: &[u8], text: bool) -> Option<(Position, Option<Velocity>)>;
 
     /// Whether the message introduces the player to a server, and so is to be said again to the next one.
@@ -34,6 +37,13 @@ pub trait Dialect: Send + Sync {
 
     /// The player's id, if the message names it: 1 to 256 bytes.
     fn player(&self, message: &[u8], text: bool) -> Option<String>;
+
+    /// Of a server's message: the key of the state that it brings up to date, if it is such a message. A client that has
+    /// not yet got an older message with the same key can do without it. Allocates nothing.
+    fn state_key(&self, message: &[u8], text: bool) -> Option<u64> {
+        let _ = (message, text);
+        None
+    }
 }
 
 /// Makes the dialect that the configuration describes.
@@ -41,6 +51,8 @@ pub fn build(config: &DialectConfig) -> Box<dyn Dialect> {
     match config.name {
         Name::Opaque => Box::new(opaque::Opaque),
         Name::Json => Box::new(json::Json::new(config)),
+        Name::Atlas => Box::new(atlas::Atlas::new()),
+        Name::Horizon => Box::new(horizon::Horizon::new()),
     }
 }
 
@@ -53,6 +65,10 @@ pub enum Name {
     /// Messages are JSON; the rules say where things stand in them.
     #[default]
     Json,
+    /// Messages are Atlas's envelope: JSON with the fields `message_type`, `player_id`, `data` and `timestamp`.
+    Atlas,
+    /// Messages are those of Horizon game servers: events in JSON.
+    Horizon,
 }
 
 /// How the edge reads a game's messages.
@@ -60,6 +76,8 @@ pub enum Name {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DialectConfig {
     /// `opaque`: messages are not read. `json`: they are JSON, and the rules below say where things stand in them.
+    /// `atlas`: Atlas's envelope, and `horizon`: the events of Horizon game servers; both know where things stand, and the
+    /// rules below do not count.
     pub name: Name,
     /// JSON pointer of a message's kind. Empty: messages have no kind, and each with a place is a move.
     pub kind: Pointer,

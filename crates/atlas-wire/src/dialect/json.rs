@@ -3,16 +3,11 @@
 use std::ops::ControlFlow;
 
 use atlas_base::{Position, Velocity};
-use memchr::memmem::Finder;
 
 use super::pointer::Pointer;
-use super::scan::{Raw, is_text, scan, to_text};
+use super::read::{Kind, may_be_json, number, player};
+use super::scan::{Raw, scan};
 use super::{Dialect, DialectConfig};
-
-/// The largest coordinate that is believed; beyond it sums and differences may leave the finite numbers.
-const COORDINATE_MAX: f64 = 1e300;
-/// The longest player id.
-const PLAYER_BYTES_MAX: usize = 256;
 
 /// Rules of a game, ready for use.
 pub(super) struct Json {
@@ -28,26 +23,6 @@ struct Moves {
     x: Pointer,
     y: Pointer,
     z: Pointer,
-}
-
-/// A kind to compare with, and the quick look whether a message can have it at all.
-struct Kind {
-    text: String,
-    finder: Finder<'static>,
-}
-
-impl Kind {
-    fn new(text: &str) -> Option<Self> {
-        (!text.is_empty()).then(|| Self {
-            text: text.to_owned(),
-            finder: Finder::new(text.as_bytes()).into_owned(),
-        })
-    }
-
-    /// Whether the kind's text does not occur in the message; with escapes in the message it might, spelled otherwise.
-    fn is_absent(&self, message: &[u8]) -> bool {
-        self.finder.find(message).is_none() && memchr::memchr(b'\\', message).is_none()
-    }
 }
 
 impl Json {
@@ -73,14 +48,6 @@ impl Json {
             player: config.player.clone(),
         }
     }
-}
-
-/// Whether a message can be a JSON object or array at all: binary messages mostly end here.
-fn may_be_json(message: &[u8]) -> bool {
-    let first = message
-        .iter()
-        .find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
-    matches!(first, Some(b'{' | b'['))
 }
 
 impl Dialect for Json {
@@ -113,10 +80,7 @@ impl Dialect for Json {
                 (Some(coordinate), Raw::Number(digits)) => {
                     number(digits).map(|value| *coordinate = value).is_some()
                 }
-                (None, Raw::Text(text)) => moves
-                    .kind
-                    .as_ref()
-                    .is_some_and(|kind| is_text(text, &kind.text)),
+                (None, Raw::Text(text)) => moves.kind.as_ref().is_some_and(|kind| kind.is(text)),
                 _ => false,
             };
             if !understood {
@@ -142,36 +106,13 @@ impl Dialect for Json {
         }
         let mut is_join = false;
         scan(message, &[&self.kind], |_, raw| {
-            is_join = matches!(raw, Raw::Text(text) if is_text(text, &join.text));
+            is_join = matches!(raw, Raw::Text(text) if join.is(text));
             ControlFlow::Break(())
         });
         is_join
     }
 
     fn player(&self, message: &[u8], _text: bool) -> Option<String> {
-        if !may_be_json(message) {
-            return None;
-        }
-        let mut player = None;
-        scan(message, &[&self.player], |_, raw| {
-            player = match raw {
-                Raw::Text(text) => to_text(text, PLAYER_BYTES_MAX),
-                // Whole numbers only: 1.0 and 1e0 would be one player under several names.
-                Raw::Number(digits)
-                    if digits.len() <= 20 && digits.iter().all(u8::is_ascii_digit) =>
-                {
-                    to_text(digits, PLAYER_BYTES_MAX)
-                }
-                _ => None,
-            };
-            ControlFlow::Break(())
-        });
-        player.filter(|player| !player.is_empty())
+        player(message, &[&self.player])
     }
-}
-
-/// A coordinate; none if it is out of every world.
-fn number(digits: &[u8]) -> Option<f64> {
-    let value: f64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    (value.abs() <= COORDINATE_MAX).then_some(value)
 }

@@ -9,11 +9,16 @@ use memchr::memchr2;
 
 use super::pointer::Pointer;
 
+/// The most bytes that stand for one: `\u0000`.
+const LONGEST_ESCAPE: usize = 6;
+
 /// A value as it stands in the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Raw<'a> {
     /// What stands between the quotes, escapes included.
     Text(&'a [u8]),
+    /// The beginning of a text whose end the document's cuts off, escapes included. The last value found.
+    Begun(&'a [u8]),
     /// The digits, sign, point and exponent.
     Number(&'a [u8]),
     /// An object, an array, `true`, `false` or `null`.
@@ -22,12 +27,13 @@ pub(super) enum Raw<'a> {
 
 /// Walks through `document` and calls `found` with the index of a pointer and the value it points to, each index at
 /// most once, in the document's order. Ends with `found`'s break, the document's end, or the first byte that makes no
-/// sense. At most eight pointers; empty ones are not looked for.
+/// sense. At most eight pointers; empty ones are not looked for. True if the document was read to its last bracket, so
+/// that what was not found is not there.
 pub(super) fn scan<'a>(
     document: &'a [u8],
     pointers: &[&Pointer],
     found: impl FnMut(usize, Raw<'a>) -> ControlFlow<()>,
-) {
+) -> bool {
     debug_assert!(pointers.len() <= 8, "one bit each");
     let wanted = pointers
         .iter()
@@ -41,8 +47,7 @@ pub(super) fn scan<'a>(
         done: 0,
         found,
     };
-    // None says only that there is nothing more to find.
-    let _ = scanner.value(0, wanted);
+    scanner.value(0, wanted).is_some()
 }
 
 struct Scanner<'a, 'p, F> {
@@ -63,7 +68,13 @@ impl<'a, F: FnMut(usize, Raw<'a>) -> ControlFlow<()>> Scanner<'a, '_, F> {
         if here != 0 {
             let start = self.at;
             let raw = match first {
-                b'"' => Raw::Text(self.string()?),
+                b'"' => match self.string() {
+                    Some(text) => Raw::Text(text),
+                    None => {
+                        self.at = self.document.len();
+                        Raw::Begun(&self.document[start + 1..])
+                    }
+                },
                 b'-' | b'0'..=b'9' => Raw::Number(self.number()?),
                 _ => Raw::Other,
             };
@@ -272,15 +283,35 @@ pub(super) fn to_text(raw: &[u8], bytes_max: usize) -> Option<String> {
     }
 }
 
+/// What a string, as it stands between its quotes, begins with: up to the first wrong escape or its end, and as much as
+/// `target` holds. Copies only if there are escapes.
+pub(super) fn begin_text<'a>(raw: &'a [u8], target: &'a mut [u8]) -> &'a [u8] {
+    let raw = &raw[..raw.len().min(target.len() * LONGEST_ESCAPE)];
+    if memchr::memchr(b'\\', raw).is_none() {
+        return &raw[..raw.len().min(target.len())];
+    }
+    let mut length = 0;
+    unescape(raw, |piece| {
+        let fits = piece.len().min(target.len() - length);
+        target[length..length + fits].copy_from_slice(&piece[..fits]);
+        length += fits;
+        fits == piece.len()
+    });
+    &target[..length]
+}
+
 /// Gives the pieces of a string without its escapes to `take` until that says no; false then, and if an escape is wrong.
 fn unescape(raw: &[u8], mut take: impl FnMut(&[u8]) -> bool) -> bool {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         let (plain, escaped) = rest.split_at(at);
+        if !take(plain) {
+            return false;
+        }
         let Some((character, after)) = escape(escaped) else {
             return false;
         };
-        if !take(plain) || !take(character.encode_utf8(&mut [0; 4]).as_bytes()) {
+        if !take(character.encode_utf8(&mut [0; 4]).as_bytes()) {
             return false;
         }
         rest = after;

@@ -164,7 +164,12 @@ fn rules_may_leave_things_out() {
     );
     assert!(!nothing.is_join(br#"{"client":""}"#, true));
     assert!(!build(&config(r#"{"name":"opaque"}"#)).skims());
-    assert_eq!(json_dialect().name(), "json");
+    for name in ["opaque", "json", "atlas", "horizon"] {
+        assert_eq!(
+            build(&config(&format!(r#"{{"name":"{name}"}}"#))).name(),
+            name
+        );
+    }
 }
 
 #[test]
@@ -229,6 +234,10 @@ fn scanned(document: &[u8], pointers: &[Pointer]) -> Found {
             Raw::Text(text) => to_text(text, usize::MAX).map(Value::from).ok_or(()),
             Raw::Number(digits) => number(std::str::from_utf8(digits).unwrap()),
             Raw::Other => Err(()),
+            Raw::Begun(text) => {
+                assert!(document.ends_with(text));
+                return std::ops::ControlFlow::Continue(());
+            }
         };
         assert!(found[index].is_none(), "found twice");
         found[index] = Some(value);
@@ -292,6 +301,11 @@ proptest! {
         let expected = expected(&document);
         for text in [document.to_string(), spelled_out(&document), serde_json::to_string_pretty(&document).unwrap()] {
             prop_assert_eq!(&scanned(text.as_bytes(), &pointers), &expected, "{}", text);
+            let container = document.is_object() || document.is_array();
+            let to_the_end = |text: &[u8]| scan(text, &[], |_, _| std::ops::ControlFlow::Continue(()));
+            prop_assert!(to_the_end(text.as_bytes()) || !container, "{}", text);
+            let within = text.trim_end().len() - 1;
+            prop_assert!(!container || !to_the_end(&text.as_bytes()[..cut.index(within + 1)]), "{}", text);
             let cut = &text.as_bytes()[..cut.index(text.len())];
             for (found, expected) in scanned(cut, &pointers).iter().zip(&expected) {
                 prop_assert!(found.is_none() || found == expected, "{:?} of {}", found, text);

@@ -6,5 +6,6 @@
 )]
 
 mod client;
+mod dialects;
 mod golden;
 mod link;
