@@ -168,6 +168,18 @@ impl<T> Loaded<T> {
         self.given.nearest(&KeyPath::parse(key)).place.clone()
     }
 
+    /// Whether the file, a variable or a flag sets `key` itself; the tables around it do not count.
+    #[must_use]
+    pub fn is_set(&self, key: &str) -> bool {
+        let path = KeyPath::parse(key);
+        let mut node = &self.given;
+        path.0.iter().all(|step| {
+            let child = node.child(step);
+            node = child.unwrap_or(node);
+            child.is_some()
+        })
+    }
+
     /// Something that a service finds wrong with the configuration's content, at its place.
     pub fn problem(
         &self,

@@ -22,7 +22,10 @@ pub(super) fn example(root: &Shape, sections: &[&str]) -> String {
     for (name, shape) in root.fields().unwrap_or_default() {
         if sections.is_empty() || sections.contains(&name.as_str()) {
             if let (Some(item), None) = (shape.map(), shape.fields()) {
-                comment(&mut out, &shape.description, "");
+                if !shape.description.is_empty() {
+                    out.push('\n');
+                }
+                comment(&mut out, &shape.description, &[]);
                 table(&mut out, &format!("{name}.{NAME}"), item, "");
             } else {
                 table(&mut out, name, shape, "");
@@ -35,7 +38,7 @@ pub(super) fn example(root: &Shape, sections: &[&str]) -> String {
 /// A table with its comment, its values, then the tables in it. `mark` is `# ` where all of it is only shown.
 fn table(out: &mut String, path: &str, shape: &Shape, mark: &str) {
     out.push('\n');
-    comment(out, &shape.description, "");
+    comment(out, &shape.description, &[]);
     let _ = writeln!(out, "{mark}[{path}]");
     body(out, path, shape, mark);
 }
@@ -64,7 +67,7 @@ fn body(out: &mut String, path: &str, shape: &Shape, mark: &str) {
             Form::Table => table(out, &below, field, mark),
             Form::Tables | Form::Value => {
                 out.push('\n');
-                comment(out, &field.description, "");
+                comment(out, &field.description, &[]);
                 let _ = writeln!(out, "# [[{below}]]");
                 if let Some(item) = field.list() {
                     body(out, &below, item, "# ");
@@ -99,41 +102,50 @@ fn form(shape: &Shape) -> Form {
     }
 }
 
-/// A text as comment lines, wrapped.
-fn comment(out: &mut String, text: &str, more: &str) {
-    let paragraphs = text
+/// A text as comment lines, wrapped, then its choices.
+fn comment(out: &mut String, text: &str, choices: &[String]) {
+    for paragraph in text
         .split("\n\n")
-        .chain([more])
-        .filter(|paragraph| !paragraph.trim().is_empty());
-    for paragraph in paragraphs {
-        let mut line = String::new();
-        for word in paragraph.split_whitespace() {
-            if !line.is_empty() && line.len() + word.len() + 3 > WIDTH {
-                let _ = writeln!(out, "## {line}");
-                line.clear();
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
+        .filter(|paragraph| !paragraph.trim().is_empty())
+    {
+        wrapped(out, "", paragraph);
+    }
+    let one_line = format!("One of: {}.", choices.join(", "));
+    match choices {
+        [] => {}
+        _ if one_line.len() + 3 <= WIDTH => wrapped(out, "", &one_line),
+        _ => {
+            wrapped(out, "", "One of:");
+            choices.iter().for_each(|choice| wrapped(out, "  ", choice));
         }
-        let _ = writeln!(out, "## {line}");
     }
 }
 
-/// `One of "auto" (pretty on a terminal), "json".`
-fn choices(shape: &Shape) -> String {
-    let words: Vec<String> = all_choices(shape)
-        .map(|choice| match check::first_sentence(&choice.description) {
-            text if text.is_empty() => format!("\"{}\"", choice.word),
-            text => format!("\"{}\" ({})", choice.word, decapitalised(&text)),
-        })
-        .collect();
-    if words.is_empty() {
-        String::new()
-    } else {
-        format!("One of: {}.", words.join(", "))
+/// Words as comment lines of at most [`WIDTH`] columns; all but the first are indented two more.
+fn wrapped(out: &mut String, indent: &str, text: &str) {
+    let mut line = String::new();
+    let mut margin = indent.to_owned();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && margin.len() + line.len() + word.len() + 4 > WIDTH {
+            let _ = writeln!(out, "## {margin}{line}");
+            line.clear();
+            margin = indent.repeat(2);
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
     }
+    let _ = writeln!(out, "## {margin}{line}");
+}
+
+/// Each choice with its meaning: `"auto" (pretty on a terminal)`.
+fn choices(shape: &Shape) -> Vec<String> {
+    let shown = all_choices(shape).map(|choice| match check::first_sentence(&choice.description) {
+        text if text.is_empty() => format!("\"{}\"", choice.word),
+        text => format!("\"{}\" ({})", choice.word, decapitalised(&text)),
+    });
+    shown.collect()
 }
 
 fn all_choices(shape: &Shape) -> impl Iterator<Item = &Choice> {
@@ -241,7 +253,7 @@ fn section(out: &mut String, path: &str, shape: &Shape, description: &str) {
             .join(" ");
         let choices = choices(field);
         if !choices.is_empty() {
-            meaning = format!("{meaning} {choices}");
+            meaning = format!("{meaning} One of: {}.", choices.join(", "));
         }
         let _ = writeln!(
             out,
