@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Problem;
+use crate::network::Network;
 
 /// The edge: where players' WebSockets arrive.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -25,6 +26,10 @@ pub struct EdgeConfig {
     pub max_connections: Count,
     /// Threads that carry the players' traffic. `auto`: one for each core.
     pub workers: Count,
+    /// Networks of proxies in front, whose `X-Forwarded-For`, `Forwarded` and PROXY headers are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether the trusted proxies begin each connection with a PROXY protocol header of version 2.
+    pub proxy_protocol: bool,
     /// What one player may do.
     pub limits: LimitsConfig,
 }
@@ -35,6 +40,8 @@ impl Default for EdgeConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
             max_connections: Count::Auto,
             workers: Count::Auto,
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             limits: LimitsConfig::default(),
         }
     }
@@ -77,6 +84,18 @@ pub struct LimitsConfig {
     pub handshake_timeout: TimeSpan,
     /// Largest message either side may send, over all its fragments; beyond it: close code 1009.
     pub message_bytes_max: ByteSize,
+    /// How long a message that was begun may take to end; beyond it: close code 1008.
+    pub message_timeout: TimeSpan,
+    /// Frames that a client may send a second, twice as many at once; beyond it: close code 1008. 0: no limit.
+    pub messages_per_second: u32,
+    /// Bytes that a client may send a second, twice as many at once; beyond it: close code 1008. 0: no limit.
+    pub bytes_per_second: ByteSize,
+    /// Connections from one address, IPv6 by /64; beyond it: 429. 0: no limit.
+    pub connections_per_address: u32,
+    /// A client that was silent for so long is asked whether it is there.
+    pub ping_interval: TimeSpan,
+    /// How long it may take to answer; beyond it the connection counts as lost.
+    pub ping_timeout: TimeSpan,
     /// Values of the browsers' `Origin` header that may connect. Empty: any.
     pub origins: Vec<String>,
 }
@@ -86,6 +105,12 @@ impl Default for LimitsConfig {
         Self {
             handshake_timeout: TimeSpan::from_secs(5),
             message_bytes_max: ByteSize(1 << 20),
+            message_timeout: TimeSpan::from_secs(10),
+            messages_per_second: 200,
+            bytes_per_second: ByteSize(1 << 20),
+            connections_per_address: 0,
+            ping_interval: TimeSpan::from_secs(20),
+            ping_timeout: TimeSpan::from_secs(20),
             origins: Vec::new(),
         }
     }
@@ -190,12 +215,15 @@ impl Default for TransferConfig {
 pub struct SlowClientConfig {
     /// Most output that waits for one client; past it the server's link is not read.
     pub queue_bytes_max: ByteSize,
+    /// How long a client may take nothing of what waits for it; beyond it: close code 1013.
+    pub patience: TimeSpan,
 }
 
 impl Default for SlowClientConfig {
     fn default() -> Self {
         Self {
             queue_bytes_max: ByteSize(256 << 10),
+            patience: TimeSpan::from_secs(10),
         }
     }
 }
@@ -325,6 +353,12 @@ impl Config {
             complain(
                 "edge.limits.message-bytes-max".into(),
                 "is over 4 GiB; write at most 4095MiB".into(),
+            );
+        }
+        if self.edge.proxy_protocol && self.edge.trusted_proxies.is_empty() {
+            complain(
+                "edge.proxy-protocol".into(),
+                "is on, but nobody is trusted to say who the client is; name the proxies in edge.trusted-proxies".into(),
             );
         }
         for (name, world) in &self.worlds {

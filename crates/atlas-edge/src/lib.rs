@@ -23,6 +23,7 @@ mod handle;
 mod health;
 mod mail;
 mod metrics;
+mod network;
 mod placement;
 mod servers;
 mod service;
@@ -40,4 +41,5 @@ pub use config::{
 };
 pub use error::{Error, Problem};
 pub use handle::Handle;
+pub use network::Network;
 pub use service::Edge;

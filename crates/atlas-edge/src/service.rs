@@ -83,6 +83,7 @@ impl Edge {
             connections: AtomicUsize::new(0),
             connections_max: connections_max(config),
             met: met_sender,
+            addresses: Mutex::default(),
             directory: Mutex::new(MemoryDirectory::default()),
             started: Instant::now(),
         });

@@ -1,5 +1,8 @@
 //! What all workers of one edge share. Nothing here is on the way of a message.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -41,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) connections_max: usize,
     /// To the health checks; bounded, and what does not fit is not needed: the server is failing loudly enough.
     pub(crate) met: mpsc::Sender<Met>,
+    /// Connections by address, where they are limited.
+    pub(crate) addresses: Mutex<HashMap<IpAddr, u32>>,
     pub(crate) directory: Mutex<MemoryDirectory>,
     pub(crate) started: Instant,
 }
@@ -92,10 +97,60 @@ impl Shared {
         self.directory().forget(session);
     }
 
+    /// Whether an address is a proxy's that is believed.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        self.edge
+            .trusted_proxies
+            .iter()
+            .any(|network| network.contains(address))
+    }
+
+    /// Counts a connection of an address; none if it has too many. What is given back says whether it was counted.
+    pub(crate) fn address_enter(&self, address: IpAddr) -> Option<bool> {
+        let limit = self.edge.limits.connections_per_address;
+        if limit == 0 {
+            return Some(false);
+        }
+        let mut addresses = self
+            .addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let count = addresses.entry(household(address)).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(true)
+    }
+
+    /// Counts a connection of an address out again, if it was counted.
+    pub(crate) fn address_leave(&self, counted: bool, address: IpAddr) {
+        if counted {
+            let mut addresses = self
+                .addresses
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if let Entry::Occupied(mut count) = addresses.entry(household(address)) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+        }
+    }
+
     fn directory(&self) -> std::sync::MutexGuard<'_, MemoryDirectory> {
         // A map operation that panicked half-way cannot be seen: each is one call into the standard library.
         self.directory
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What counts as one address: an IPv4 address, or the /64 that one IPv6 household has.
+fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
     }
 }

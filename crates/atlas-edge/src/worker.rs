@@ -24,7 +24,9 @@ use crate::placement::Placement;
 use crate::servers::View;
 use crate::shared::Shared;
 
+mod allowance;
 mod assembler;
+mod dial;
 mod flow;
 mod handshake;
 mod links;
@@ -35,7 +37,9 @@ mod report;
 mod socket;
 mod timers;
 
-use handshake::{Dial, Handshake};
+use allowance::Rates;
+use dial::Dial;
+use handshake::Handshake;
 use links::Link;
 use movable::Movable;
 use plain::Plain;
@@ -165,9 +169,11 @@ pub(crate) struct Worker {
     serial: u32,
     last_path: Arc<str>,
     message_bytes_max: u64,
+    rates: Rates,
     tally: Tally,
     ticked: Moment,
     watched: Moment,
+    swept: Moment,
     stopping: Option<Moment>,
     /// Who waits for the end of a transfer, by ticket.
     tickets: HashMap<u64, oneshot::Sender<Result<TransferView, crate::Error>>>,
@@ -225,9 +231,11 @@ impl Worker {
             serial: 0,
             last_path: "".into(),
             message_bytes_max: shared.edge.limits.message_bytes_max.0,
+            rates: Rates::new(&shared.edge.limits),
             tally: Tally::default(),
             ticked: Moment::ZERO,
             watched: Moment::ZERO,
+            swept: Moment::ZERO,
             stopping: None,
             tickets: HashMap::new(),
             ticket: 0,
@@ -470,6 +478,12 @@ impl Worker {
         }
         self.ticked = self.now;
         self.add_tally();
+        if self.now.saturating_since(self.swept) >= TICK {
+            self.swept = self.now;
+            self.plain_sweep();
+            self.movable_sweep();
+            self.settle_machines();
+        }
         if self.accept_pending {
             self.accept();
         }
@@ -588,6 +602,6 @@ mod tests {
 
     #[test]
     fn a_plain_session_stays_small() {
-        assert!(size_of::<Plain>() <= 256, "{}", size_of::<Plain>());
+        assert!(size_of::<Plain>() <= 288, "{}", size_of::<Plain>());
     }
 }

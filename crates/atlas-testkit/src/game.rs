@@ -307,18 +307,26 @@ impl Drop for Leaves {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let mut state = shared.state();
-        let connection = state.next;
-        state.next += 1;
-        let (outbox, queue) = mpsc::unbounded_channel();
-        let leaves = Leaves {
-            shared: Arc::clone(&shared),
-            connection,
-        };
-        // The lock is held until the entry is in the list, so that the task cannot leave it before.
-        let task = tokio::spawn(serve(stream, queue, leaves)).abort_handle();
-        state.connections.insert(connection, Open { outbox, task });
+        tokio::spawn(admit(stream, Arc::clone(&shared)));
     }
+}
+
+/// Numbers a connection once it has said something: health probes come and go without a word and do not count.
+async fn admit(stream: TcpStream, shared: Arc<Shared>) {
+    if !matches!(stream.peek(&mut [0]).await, Ok(1..)) {
+        return;
+    }
+    let mut state = shared.state();
+    let connection = state.next;
+    state.next += 1;
+    let (outbox, queue) = mpsc::unbounded_channel();
+    let leaves = Leaves {
+        shared: Arc::clone(&shared),
+        connection,
+    };
+    // The lock is held until the entry is in the list, so that the task cannot leave it before.
+    let task = tokio::spawn(serve(stream, queue, leaves)).abort_handle();
+    state.connections.insert(connection, Open { outbox, task });
 }
 
 async fn serve(stream: TcpStream, mut queue: mpsc::UnboundedReceiver<Message>, leaves: Leaves) {

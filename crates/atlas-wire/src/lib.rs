@@ -16,6 +16,7 @@ pub mod client;
 pub mod dialect;
 pub mod frame;
 pub mod link;
+pub mod proxy;
 pub mod tag;
 pub mod upgrade;
 

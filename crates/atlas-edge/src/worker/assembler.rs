@@ -45,6 +45,11 @@ impl Assembler {
         }
     }
 
+    /// Whether a message was begun and not ended.
+    pub(super) fn unfinished(&self) -> bool {
+        !self.begun.is_empty() || self.sequence.message().is_some()
+    }
+
     /// What was begun with what has come now, if anything was begun.
     pub(super) fn take(&mut self, received: &[u8]) -> Option<Vec<u8>> {
         if self.begun.is_empty() {

@@ -1,5 +1,8 @@
 //! One direction of a plain session: finds frame borders in a stream of bytes without holding any payload.
 
+use std::time::Duration;
+
+use atlas_base::Moment;
 use atlas_wire::frame::{HEADER_BYTES_MAX, Header, Parsed, Sequence, Side, Violation};
 
 /// Room in front of the worker's scratch for a header whose beginning came with the last read.
@@ -14,6 +17,8 @@ pub(super) struct Flow {
     remaining: u64,
     /// Payload bytes of the current message so far; the configuration's bound fits.
     message_bytes: u32,
+    /// Since when a message is unfinished, in milliseconds; 0 if none is.
+    unfinished_ms: u32,
     begun: [u8; HEADER_BYTES_MAX - 1],
     begun_length: u8,
     sequence: Sequence,
@@ -28,6 +33,8 @@ pub(super) struct Advance {
     pub(super) pass: usize,
     /// So many messages ended among them.
     pub(super) messages: u64,
+    /// So many frames began among them.
+    pub(super) frames: u64,
     /// The rule that the next byte breaks; nothing after it counts.
     pub(super) violation: Option<Violation>,
 }
@@ -37,6 +44,7 @@ impl Flow {
         Self {
             remaining: 0,
             message_bytes: 0,
+            unfinished_ms: 0,
             begun: [0; HEADER_BYTES_MAX - 1],
             begun_length: 0,
             sequence: Sequence::default(),
@@ -64,10 +72,11 @@ impl Flow {
         mut on_message: impl FnMut(&Header, &[u8]),
     ) -> Advance {
         let mut at = 0;
-        let mut messages = 0;
-        let stop = |pass, messages, violation| Advance {
+        let (mut messages, mut frames) = (0, 0);
+        let stop = |pass, messages, frames, violation| Advance {
             pass,
             messages,
+            frames,
             violation,
         };
         while at < bytes.len() {
@@ -86,11 +95,11 @@ impl Flow {
                         self.begun_length = rest.len() as u8;
                         break;
                     }
-                    Err(violation) => return stop(at, messages, Some(violation)),
+                    Err(violation) => return stop(at, messages, frames, Some(violation)),
                 };
             let step = match self.sequence.check(&header) {
                 Ok(step) => step,
-                Err(violation) => return stop(at, messages, Some(violation)),
+                Err(violation) => return stop(at, messages, frames, Some(violation)),
             };
             if !header.opcode.is_control() {
                 if step.begins() {
@@ -99,11 +108,12 @@ impl Flow {
                 if let Err(violation) =
                     header.within(u64::from(self.message_bytes), message_bytes_max)
                 {
-                    return stop(at, messages, Some(violation));
+                    return stop(at, messages, frames, Some(violation));
                 }
                 self.message_bytes = self.message_bytes.saturating_add(header.length as u32);
             }
             at += length;
+            frames += 1;
             if step.begins() {
                 on_message(
                     &header,
@@ -113,7 +123,25 @@ impl Flow {
             messages += u64::from(step.ends());
             self.remaining = header.length;
         }
-        stop(at, messages, None)
+        stop(at, messages, frames, None)
+    }
+
+    /// Takes note of the time after an [`Flow::advance`] that ended `messages` messages.
+    #[inline]
+    pub(super) fn note_time(&mut self, now: Moment, messages: u64) {
+        if self.remaining == 0 && self.begun_length == 0 && self.sequence.message().is_none() {
+            self.unfinished_ms = 0;
+        } else if self.unfinished_ms == 0 || messages > 0 {
+            self.unfinished_ms = (now.as_millis() as u32).max(1);
+        }
+    }
+
+    /// How long a message has been unfinished; zero if none is.
+    pub(super) fn unfinished_for(&self, now: Moment) -> Duration {
+        match self.unfinished_ms {
+            0 => Duration::ZERO,
+            since => Duration::from_millis(u64::from((now.as_millis() as u32).wrapping_sub(since))),
+        }
     }
 
     /// Whether a frame of ours may be put in here without cutting one of theirs.

@@ -1,26 +1,27 @@
 //! From an accepted connection to a session: the client's request head, the choice of a server, the dial, two 101s.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use atlas_base::SessionId;
 use atlas_wire::frame::RESERVED_1;
+use atlas_wire::proxy::{self, Proxied};
 use atlas_wire::upgrade::{
-    BadAnswer, Forwarding, Head, Limits, LinkAnswer, LinkHeaders, LinkKind, ParsedHead, Refusal,
-    ServerAnswer, ServerRequest, Switched, WebSocketKey, accept, respond,
+    Forwarding, Head, Limits, ParsedHead, Refusal, Switched, WebSocketKey, accept, client_address,
+    respond,
 };
-use atlas_world::{LinkId, ServerId};
+use atlas_world::ServerId;
 use mio::net::TcpStream;
 use rand::RngExt as _;
 
+use super::allowance::Allowance;
+use super::dial::{Dial, DialFailure, DialFor, DialOwner};
 use super::plain::{About, Plain};
 use super::socket::{Received, Socket};
 use super::timers::Timer;
 use super::{Token, Worker};
-use crate::config::LinkMode;
-use crate::servers::{Server, Speaks, World};
+use crate::servers::{Speaks, World};
 
 /// How many servers are dialled for one new player before the player is refused.
 const DIALS_MAX: usize = 4;
@@ -29,7 +30,10 @@ const DIALS_MAX: usize = 4;
 pub(super) struct Handshake {
     serial: u32,
     socket: Socket,
-    address: SocketAddr,
+    /// The other end of the connection; once a proxy has spoken for it, whoever the proxy names.
+    peer: SocketAddr,
+    /// A trusted proxy's header comes before the request.
+    awaits_proxy: bool,
     buffer: Vec<u8>,
     asked: Option<Asked>,
 }
@@ -38,109 +42,18 @@ pub(super) struct Handshake {
 struct Asked {
     head: Arc<Head>,
     key: WebSocketKey,
+    forwarding: Forwarding,
+    /// Whether it counts among its address's connections.
+    counted: bool,
     world: Arc<World>,
     session: SessionId,
     tried: Vec<ServerId>,
     dial: Option<usize>,
 }
 
-/// A connection to a game server that is not a link yet.
-pub(super) struct Dial {
-    serial: u32,
-    socket: Socket,
-    connected: bool,
-    world: Arc<World>,
-    server: Arc<Server>,
-    head: Arc<Head>,
-    address: SocketAddr,
-    session: SessionId,
-    player: Option<String>,
-    key: [u8; 16],
-    asks_link: bool,
-    buffer: Vec<u8>,
-    owner: DialOwner,
-}
-
-/// Who waits for a dial.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum DialOwner {
-    /// A client that is not joined to a server yet; its place at the server is taken.
-    Handshake { key: usize },
-    /// A session's machine.
-    Movable {
-        key: usize,
-        serial: u32,
-        link: LinkId,
-    },
-}
-
-/// Why a dial came to nothing.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-pub(super) enum DialFailure {
-    #[error("nobody listens there")]
-    Refused,
-    #[error("no answer in time")]
-    TimedOut,
-    #[error("the connection failed")]
-    Broken,
-    #[error("the server answered {0}")]
-    Status(u16),
-    #[error("{0}")]
-    BadAnswer(BadAnswer),
-    #[error("the server does not speak atlas.link.v1")]
-    NotCooperative,
-}
-
-/// What a dial needs to know of its session.
-pub(super) struct DialFor {
-    pub(super) world: Arc<World>,
-    pub(super) server: Arc<Server>,
-    pub(super) head: Arc<Head>,
-    pub(super) address: SocketAddr,
-    pub(super) session: SessionId,
-    pub(super) player: Option<String>,
-    pub(super) asks_link: bool,
-    pub(super) owner: DialOwner,
-}
-
-impl Dial {
-    /// Runs `act` on the request; it is rebuilt because it borrows from the head.
-    fn with_request<T>(&self, node: &str, act: impl FnOnce(&ServerRequest<'_>) -> T) -> T {
-        let subprotocols = self.head.subprotocols().of_game();
-        let host = self.server.address.authority();
-        act(&ServerRequest {
-            target: self
-                .server
-                .address
-                .path
-                .as_deref()
-                .unwrap_or(self.head.target()),
-            host: &host,
-            key: &self.key,
-            head: Some(&self.head),
-            subprotocols: &subprotocols,
-            // What a dialect reads must not be packed, and a session that may move cannot keep an inflater's window.
-            deflate: !self.world.dialect.skims(),
-            forwarding: Some(Forwarding {
-                peer: self.address.ip(),
-                client: self.address.ip(),
-                peer_trusted: false,
-                secure: false,
-            }),
-            link: self.asks_link.then_some(LinkHeaders {
-                kind: LinkKind::Session(self.session),
-                world: &self.world.name,
-                player: self.player.as_deref(),
-                node,
-            }),
-            extra: &[],
-        })
-    }
-}
-
 impl Worker {
     /// Takes a new connection in.
-    pub(super) fn handshake_begin(&mut self, stream: TcpStream, address: SocketAddr) {
+    pub(super) fn handshake_begin(&mut self, stream: TcpStream, peer: SocketAddr) {
         // Small frames are worth nothing late; a kernel that cannot do it is slower, not wrong.
         let _ = stream.set_nodelay(true);
         let entry = self.handshakes.vacant_entry();
@@ -155,7 +68,8 @@ impl Worker {
         entry.insert(Handshake {
             serial,
             socket,
-            address,
+            peer,
+            awaits_proxy: self.shared.edge.proxy_protocol && self.shared.trusts(peer.ip()),
             buffer: Vec::new(),
             asked: None,
         });
@@ -190,6 +104,20 @@ impl Worker {
                 }
                 Received::Bytes(length) => {
                     handshake.buffer.extend_from_slice(&self.scratch[..length]);
+                    if handshake.awaits_proxy {
+                        match proxy::parse(&handshake.buffer) {
+                            Ok(Proxied::Incomplete) => continue,
+                            Ok(Proxied::Complete(client, length)) => {
+                                handshake.peer = client.unwrap_or(handshake.peer);
+                                handshake.awaits_proxy = false;
+                                handshake.buffer.drain(..length);
+                            }
+                            Err(error) => {
+                                tracing::warn!(peer = %handshake.peer, %error, "a trusted proxy did not say who its client is");
+                                return self.handshake_drop(key);
+                            }
+                        }
+                    }
                     match Head::parse(&handshake.buffer, &Limits::default()) {
                         Ok(ParsedHead::Incomplete) => {}
                         Ok(ParsedHead::Complete(head, length)) => {
@@ -237,9 +165,22 @@ impl Worker {
         let Some(handshake) = self.handshakes.get_mut(key) else {
             return;
         };
+        let peer = handshake.peer.ip().to_canonical();
+        let client = client_address(head.fields(), peer, |address| self.shared.trusts(address));
+        let Some(counted) = self.shared.address_enter(client) else {
+            return self.handshake_respond(key, 429, "too many connections from your address\n");
+        };
+        let peer_trusted = self.shared.trusts(peer);
         handshake.asked = Some(Asked {
             head: Arc::new(head),
             key: websocket_key,
+            forwarding: Forwarding {
+                peer,
+                client,
+                peer_trusted,
+                secure: false,
+            },
+            counted,
             world,
             session: SessionId::from_u128(self.random.random()),
             tried: Vec::new(),
@@ -249,17 +190,16 @@ impl Worker {
     }
 
     /// Chooses a server that was not tried yet, and dials it.
-    fn handshake_place(&mut self, key: usize) {
+    pub(super) fn handshake_place(&mut self, key: usize) {
         let Some(handshake) = self.handshakes.get_mut(key) else {
             return;
         };
-        let address = handshake.address;
         let Some(asked) = &mut handshake.asked else {
             return;
         };
         let world = asked.world.clone();
         let chosen = if asked.tried.len() < DIALS_MAX {
-            let hash_key = atlas_balance::hash_key(address.ip().to_string().as_bytes());
+            let hash_key = atlas_balance::hash_key(asked.forwarding.client.to_string().as_bytes());
             self.placement.choose(
                 &world,
                 &asked.tried,
@@ -293,14 +233,14 @@ impl Worker {
             session: asked.session,
             player: None,
             owner: DialOwner::Handshake { key },
+            forwarding: asked.forwarding,
             world,
             server,
-            address,
         };
         self.handshake_dial(key, order);
     }
 
-    fn handshake_dial(&mut self, key: usize, order: DialFor) {
+    pub(super) fn handshake_dial(&mut self, key: usize, order: DialFor) {
         let server = order.server.clone();
         match self.dial(order) {
             Ok(dial) => {
@@ -325,7 +265,7 @@ impl Worker {
         self.handshake_answer(key, refusal.status(), &answer);
     }
 
-    fn handshake_respond(&mut self, key: usize, status: u16, text: &str) {
+    pub(super) fn handshake_respond(&mut self, key: usize, status: u16, text: &str) {
         let mut answer = Vec::new();
         respond(&mut answer, status, &[], text);
         self.handshake_answer(key, status, &answer);
@@ -362,6 +302,10 @@ impl Worker {
     /// Takes a handshake out, and gives its dial up.
     fn handshake_take(&mut self, key: usize) -> Option<Handshake> {
         let handshake = self.handshakes.try_remove(key)?;
+        if let Some(asked) = &handshake.asked {
+            self.shared
+                .address_leave(asked.counted, asked.forwarding.client);
+        }
         if let Some(dial) = handshake.asked.as_ref().and_then(|asked| asked.dial)
             && let Some(dial) = self.dials.try_remove(dial)
         {
@@ -388,248 +332,26 @@ impl Worker {
         }
     }
 
-    /// Begins a dial. The server's place is the caller's to give back.
-    pub(super) fn dial(&mut self, order: DialFor) -> io::Result<usize> {
-        let stream = TcpStream::connect(order.server.target)?;
-        let _ = stream.set_nodelay(true);
-        let entry = self.dials.vacant_entry();
-        let key = entry.key();
-        let socket = Socket::connecting(stream, self.poll.registry(), Token::Dial(key).into())?;
-        self.serial = self.serial.wrapping_add(1);
-        let serial = self.serial;
-        let timeout = *order.world.config.transfer.dial_timeout;
-        entry.insert(Dial {
-            serial,
-            socket,
-            connected: false,
-            world: order.world,
-            server: order.server,
-            head: order.head,
-            address: order.address,
-            session: order.session,
-            player: order.player,
-            key: self.random.random(),
-            asks_link: order.asks_link,
-            buffer: Vec::new(),
-            owner: order.owner,
-        });
-        self.timers
-            .set(self.now + timeout, Timer::Dial { key, serial });
-        Ok(key)
-    }
-
-    pub(super) fn dial_timeout(&mut self, key: usize, serial: u32) {
-        if self
-            .dials
-            .get(key)
-            .is_some_and(|dial| dial.serial == serial)
+    /// The dial came to nothing: another server is tried, unless this one's answer was meant for the client.
+    pub(super) fn handshake_dial_failed(&mut self, key: usize, failure: DialFailure) {
+        if let Some(asked) = self
+            .handshakes
+            .get_mut(key)
+            .and_then(|handshake| handshake.asked.as_mut())
         {
-            self.dial_failed(key, DialFailure::TimedOut);
+            asked.dial = None;
         }
-    }
-
-    /// Gives a machine's dial up.
-    pub(super) fn dial_forget(&mut self, owner: usize, link: LinkId) {
-        let dial = self.dials.iter().find_map(|(key, dial)| match dial.owner {
-            DialOwner::Movable {
-                key: session,
-                link: id,
-                ..
-            } if session == owner && id == link => Some(key),
-            _ => None,
-        });
-        if let Some(key) = dial {
-            self.dials.remove(key);
-        }
-    }
-
-    pub(super) fn dial_event(&mut self, key: usize, event: &mio::event::Event) {
-        let Some(dial) = self.dials.get_mut(key) else {
-            return;
-        };
-        dial.socket.note(event);
-        if !dial.connected {
-            match dial
-                .socket
-                .connected(self.poll.registry(), Token::Dial(key).into())
-            {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    return self.dial_failed(key, DialFailure::Refused);
-                }
-                Err(_) => return self.dial_failed(key, DialFailure::Broken),
+        match failure {
+            // A server that says no to this client would say so again, and so may the next: it is the answer.
+            DialFailure::Status(status @ 400..=499) => {
+                self.handshake_respond(key, status, "the game server refused this request\n");
             }
-            dial.connected = true;
-            let mut request = Vec::new();
-            let dial = &self.dials[key];
-            if dial
-                .with_request(&self.shared.node, |shape| shape.write(&mut request))
-                .is_err()
-            {
-                // The head was checked when it came, so only a server's own address could bring this about.
-                return self.dial_failed(key, DialFailure::Broken);
-            }
-            let dial = &mut self.dials[key];
-            if dial
-                .socket
-                .send(
-                    &request,
-                    self.poll.registry(),
-                    Token::Dial(key).into(),
-                    &mut self.pool,
-                )
-                .is_err()
-            {
-                return self.dial_failed(key, DialFailure::Broken);
-            }
-        } else if event.is_writable()
-            && dial
-                .socket
-                .flush(
-                    self.poll.registry(),
-                    Token::Dial(key).into(),
-                    &mut self.pool,
-                )
-                .is_err()
-        {
-            return self.dial_failed(key, DialFailure::Broken);
-        }
-        self.dial_readable(key);
-    }
-
-    fn dial_readable(&mut self, key: usize) {
-        loop {
-            let Some(dial) = self.dials.get_mut(key) else {
-                return;
-            };
-            if !dial.socket.may_read() {
-                return;
-            }
-            match dial.socket.receive(&mut self.scratch) {
-                Received::Bytes(length) => dial.buffer.extend_from_slice(&self.scratch[..length]),
-                Received::Blocked => return,
-                Received::End | Received::Broken => {
-                    return self.dial_failed(key, DialFailure::Broken);
-                }
-            }
-            let parsed = dial.with_request(&self.shared.node, |request| {
-                ServerAnswer::parse(&dial.buffer, &Limits::default(), request)
-            });
-            match parsed {
-                Ok(ServerAnswer::Incomplete) => {}
-                Ok(ServerAnswer::Refused { status }) => {
-                    return self.dial_failed(key, DialFailure::Status(status));
-                }
-                Err(error) => return self.dial_failed(key, DialFailure::BadAnswer(error)),
-                Ok(ServerAnswer::Switched(switched, length)) => {
-                    return self.dial_switched(key, switched, length);
-                }
-            }
-        }
-    }
-
-    /// The server has answered 101.
-    fn dial_switched(&mut self, key: usize, switched: Switched, length: usize) {
-        let dial = &self.dials[key];
-        if dial.asks_link {
-            match (switched.link, dial.server.config.link) {
-                (LinkAnswer::Cooperative, _) => dial.server.learn(Speaks::Cooperative),
-                (_, LinkMode::Cooperative) => {
-                    return self.dial_failed(key, DialFailure::NotCooperative);
-                }
-                (LinkAnswer::Plain, _) => dial.server.learn(Speaks::Plain),
-                (LinkAnswer::Echoed, _) => {
-                    dial.server.learn(Speaks::Plain);
-                    return self.dial_again_plain(key);
-                }
-            }
-        }
-        let cooperative = switched.link == LinkAnswer::Cooperative;
-        let mut dial = self.dials.remove(key);
-        let behind = dial.buffer.split_off(length);
-        match dial.owner {
-            DialOwner::Handshake { key } => {
-                self.handshake_joined(key, dial, &switched, &behind, cooperative)
-            }
-            DialOwner::Movable { key, serial, link } if cooperative => {
-                self.movable_link_opened(key, serial, link, dial.server, dial.socket, &behind);
-            }
-            DialOwner::Movable { key, serial, link } => {
-                self.movable_dial_failed(key, serial, link, false)
-            }
-        }
-    }
-
-    /// Dials the same server again without offering a link; it took the offer without knowing what it means.
-    fn dial_again_plain(&mut self, key: usize) {
-        let dial = self.dials.remove(key);
-        let DialOwner::Handshake { key } = dial.owner else {
-            if let DialOwner::Movable { key, serial, link } = dial.owner {
-                self.movable_dial_failed(key, serial, link, false);
-            }
-            return;
-        };
-        let order = DialFor {
-            world: dial.world,
-            server: dial.server,
-            head: dial.head,
-            address: dial.address,
-            session: dial.session,
-            player: dial.player,
-            asks_link: false,
-            owner: dial.owner,
-        };
-        self.handshake_dial(key, order);
-    }
-
-    fn dial_failed(&mut self, key: usize, failure: DialFailure) {
-        let Some(dial) = self.dials.try_remove(key) else {
-            return;
-        };
-        tracing::debug!(server = %dial.server.config.name, world = %dial.world.name, %failure, "a dial failed");
-        self.shared
-            .metrics
-            .dials_failed
-            .with_label_values(&[&*dial.world.name, &dial.server.config.name])
-            .inc();
-        let refused = matches!(failure, DialFailure::Refused);
-        self.shared.observe_dial(
-            &dial.world,
-            &dial.server,
-            refused,
-            matches!(failure, DialFailure::TimedOut),
-        );
-        match dial.owner {
-            DialOwner::Handshake { key } => {
-                dial.server.release();
-                if let Some(asked) = self
-                    .handshakes
-                    .get_mut(key)
-                    .and_then(|handshake| handshake.asked.as_mut())
-                {
-                    asked.dial = None;
-                }
-                // A server that says no to this client would say so again, and so may the next: it is the answer.
-                match failure {
-                    DialFailure::Status(status @ 400..=499) => {
-                        self.handshake_respond(
-                            key,
-                            status,
-                            "the game server refused this request\n",
-                        );
-                    }
-                    _ => self.handshake_place(key),
-                }
-            }
-            DialOwner::Movable { key, serial, link } => {
-                self.movable_dial_failed(key, serial, link, refused)
-            }
+            _ => self.handshake_place(key),
         }
     }
 
     /// The server is joined: answers the client and makes the session.
-    fn handshake_joined(
+    pub(super) fn handshake_joined(
         &mut self,
         key: usize,
         dial: Dial,
@@ -643,7 +365,7 @@ impl Worker {
         };
         let Handshake {
             mut socket,
-            address,
+            peer,
             asked,
             ..
         } = handshake;
@@ -666,6 +388,8 @@ impl Worker {
         );
         if sent.is_err() {
             dial.server.release();
+            self.shared
+                .address_leave(asked.counted, asked.forwarding.client);
             return self.session_ended();
         }
         self.serial = self.serial.wrapping_add(1);
@@ -674,8 +398,13 @@ impl Worker {
             serial: self.serial,
             world: asked.world,
             server: dial.server,
-            address,
+            address: if asked.forwarding.client == peer.ip().to_canonical() {
+                peer
+            } else {
+                SocketAddr::new(asked.forwarding.client, 0)
+            },
             path: self.path(asked.head.path()),
+            counted: asked.counted,
             since: self.now,
             messages_in: 0,
             messages_out: 0,
@@ -686,7 +415,14 @@ impl Worker {
             .with_label_values(&[&*about.world.name])
             .inc();
         if cooperative {
-            return self.movable_begin(socket, dial.socket, about, asked.head, behind);
+            return self.movable_begin(
+                socket,
+                dial.socket,
+                about,
+                asked.head,
+                asked.forwarding,
+                behind,
+            );
         }
         let reserved = if switched.deflate() { RESERVED_1 } else { 0 };
         self.plain_begin(socket, dial.socket, about, reserved, behind);
@@ -701,7 +437,10 @@ impl Worker {
         behind: &[u8],
     ) {
         let server = about.server.clone();
-        let key = self.plain.insert(Plain::new(client, link, about, reserved));
+        let allowance = Allowance::new(self.rates, self.now);
+        let key = self
+            .plain
+            .insert(Plain::new(client, link, about, reserved, allowance));
         let session = &mut self.plain[key];
         let registry = self.poll.registry();
         let renamed = session
@@ -709,10 +448,16 @@ impl Worker {
             .rename(registry, Token::PlainClient(key).into())
             .and_then(|()| session.link.rename(registry, Token::PlainLink(key).into()));
         if renamed.is_err() {
-            self.plain.remove(key);
+            let session = self.plain.remove(key);
+            self.address_leave(&session.about);
             server.release();
             return self.session_ended();
         }
+        // A plain session's pings are the two ends' own matter; that one of them is gone, the kernel finds out.
+        let limits = &self.shared.edge.limits;
+        let _ = session
+            .client
+            .keep_alive(*limits.ping_interval, *limits.ping_timeout);
         self.plain_behind(key, behind);
     }
 
@@ -724,6 +469,11 @@ impl Worker {
             self.last_path = path.into();
         }
         self.last_path.clone()
+    }
+
+    /// Counts a session's connection out of its address's.
+    pub(super) fn address_leave(&self, about: &About) {
+        self.shared.address_leave(about.counted, about.address.ip());
     }
 
     /// Counts a connection that is gone, and lets the next one in.

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use atlas_balance::hash_key;
-use atlas_base::{Position, TransferId};
+use atlas_base::{Moment, Position, TransferId};
 use atlas_wire::frame::{
     CloseCode, HEADER_BYTES_MAX, Header, Opcode, Side, apply_mask, close_payload, control_frame,
     copy_masked, parse_close, tagged,
 };
 use atlas_wire::tag::Tag;
-use atlas_wire::upgrade::Head;
+use atlas_wire::upgrade::{Forwarding, Head};
 use atlas_world::{Event, LinkId, Phase, ServerId, Surroundings};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
+use super::allowance::Allowance;
 use super::assembler::{Assembler, Piece};
-use super::plain::About;
+use super::plain::{About, slow_client};
 use super::socket::{Received, Socket};
 use super::{Again, ROUNDS_MAX, SKIM_BYTES_MAX, Token, Worker};
 use crate::config::RegionsMode;
@@ -37,6 +38,16 @@ pub(super) struct Movable {
     pub(super) paused: bool,
     /// The client has said its last; nothing more is read from it.
     ended: bool,
+    pub(super) forwarding: Forwarding,
+    allowance: Allowance,
+    /// When the client was last heard.
+    heard: Moment,
+    /// Whether it was asked since whether it is there.
+    asked: bool,
+    /// Since when a message is unfinished.
+    unfinished: Option<Moment>,
+    /// Sweeps during which the client took nothing of what waited for it.
+    stalled: u8,
     /// What the client is told when the machine is through.
     pub(super) farewell: Option<(CloseCode, String)>,
 }
@@ -98,6 +109,7 @@ impl Worker {
         link: Socket,
         about: About,
         head: Arc<Head>,
+        forwarding: Forwarding,
         behind: &[u8],
     ) {
         let first = LinkId(0);
@@ -126,6 +138,12 @@ impl Worker {
             player: None,
             paused: false,
             ended: false,
+            forwarding,
+            allowance: Allowance::new(self.rates, self.now),
+            heard: self.now,
+            asked: false,
+            unfinished: None,
+            stalled: 0,
             farewell: None,
         }));
         let renamed = self.movable[key]
@@ -299,6 +317,9 @@ impl Worker {
 
     /// Takes the client's messages out of what came, and sends all that one read brought in one write.
     fn movable_client_bytes(&mut self, key: usize, received: &[u8]) {
+        let session = &mut self.movable[key];
+        (session.heard, session.asked) = (self.now, false);
+        let mut frames = 0;
         let mut outgoing = std::mem::take(&mut self.outgoing);
         let mut input =
             std::mem::replace(&mut self.movable[key].input, Assembler::new(Side::Client));
@@ -321,6 +342,7 @@ impl Worker {
                 }
             };
             consumed += length;
+            frames += 1;
             match piece {
                 Piece::Part => continue,
                 Piece::Control(Opcode::Close, payload) => {
@@ -365,9 +387,26 @@ impl Worker {
         }
         self.tally.bytes_in += received.len() as u64;
         self.movable_forward(key, &mut outgoing, &mut forwarded);
+        let mut allowed = true;
         if let Some(session) = self.movable.get_mut(key) {
             input.keep(consumed, buffer, received);
+            session.unfinished = input.unfinished().then(|| {
+                session
+                    .unfinished
+                    .filter(|_| frames == 0)
+                    .unwrap_or(self.now)
+            });
             session.input = input;
+            allowed = session
+                .allowance
+                .take(self.rates, self.now, frames, received.len() as u64);
+        }
+        if !allowed {
+            self.movable_client_ended(
+                key,
+                CloseCode::POLICY,
+                "too many messages or bytes a second".to_owned(),
+            );
         }
         self.outgoing = outgoing;
     }
@@ -420,6 +459,51 @@ impl Worker {
         Some(Event::Position { at, velocity })
     }
 
+    /// Looks after all movable sessions: messages that never end, clients that never read or are gone.
+    pub(super) fn movable_sweep(&mut self) {
+        let limits = &self.shared.edge.limits;
+        let (message_timeout, interval) = (*limits.message_timeout, *limits.ping_interval);
+        let patience = interval + *limits.ping_timeout;
+        let (mut over, mut silent) = (Vec::new(), Vec::new());
+        for (key, session) in self
+            .movable
+            .iter_mut()
+            .filter(|(_, session)| !session.ended)
+        {
+            let quiet = self.now.saturating_since(session.heard);
+            if session
+                .unfinished
+                .is_some_and(|since| self.now.saturating_since(since) > message_timeout)
+                && !session.paused
+            {
+                over.push((key, CloseCode::POLICY, "a message took too long to end"));
+            } else if let Some(slow) = slow_client(
+                &mut session.client,
+                &mut session.stalled,
+                &session.about.world,
+            ) {
+                over.push((key, CloseCode::TRY_AGAIN, slow));
+            } else if session.asked && quiet > patience && !session.paused {
+                over.push((key, CloseCode::GOING_AWAY, "no answer to a ping"));
+            } else if !session.asked && quiet > interval {
+                session.asked = true;
+                silent.push(key);
+            }
+        }
+        for (key, code, reason) in over {
+            self.shared
+                .metrics
+                .closed_by_edge
+                .with_label_values(&[&code.to_string()])
+                .inc();
+            self.movable_client_ended(key, code, reason.to_owned());
+        }
+        let ping = control_frame(Opcode::Ping, b"", None);
+        for key in silent {
+            self.movable_send_client(key, &ping);
+        }
+    }
+
     /// The client has closed, or broke a rule: its machine settles and detaches, then it hears our close.
     fn movable_client_ended(&mut self, key: usize, code: CloseCode, reason: String) {
         let Some(session) = self.movable.get_mut(key) else {
@@ -462,6 +546,7 @@ impl Worker {
                 .send(&frame, self.poll.registry(), token, &mut self.pool);
         }
         self.closing_insert(session.client);
+        self.address_leave(&session.about);
         self.shared.directory_forget(session.about.id);
         self.session_ended();
     }

@@ -8,6 +8,7 @@ use atlas_wire::frame::{
     CloseCode, HEADER_BYTES_MAX, Opcode, Side, close_payload, control_frame, copy_masked,
 };
 
+use super::allowance::Allowance;
 use super::flow::{Flow, HEADROOM};
 use super::socket::{Received, Socket};
 use super::timers::Timer;
@@ -23,6 +24,9 @@ pub(super) struct Plain {
     /// What skimming found; none where the dialect reads nothing.
     seen: Option<Box<Seen>>,
     pub(super) about: About,
+    allowance: Allowance,
+    /// Sweeps during which the client took nothing of what waited for it.
+    stalled: u8,
     lingers: bool,
 }
 
@@ -34,6 +38,8 @@ pub(super) struct About {
     pub(super) server: Arc<Server>,
     pub(super) address: SocketAddr,
     pub(super) path: Arc<str>,
+    /// Whether it counts among its address's connections.
+    pub(super) counted: bool,
     pub(super) since: Moment,
     pub(super) messages_in: u64,
     pub(super) messages_out: u64,
@@ -48,7 +54,13 @@ pub(super) struct Seen {
 }
 
 impl Plain {
-    pub(super) fn new(client: Socket, link: Socket, about: About, reserved_allowed: u8) -> Self {
+    pub(super) fn new(
+        client: Socket,
+        link: Socket,
+        about: About,
+        reserved_allowed: u8,
+        allowance: Allowance,
+    ) -> Self {
         let seen = about.world.dialect.skims().then(Box::default);
         Self {
             client,
@@ -57,6 +69,8 @@ impl Plain {
             from_server: Flow::new(Side::Server, reserved_allowed),
             seen,
             about,
+            allowance,
+            stalled: 0,
             lingers: false,
         }
     }
@@ -91,6 +105,21 @@ fn look(
         seen.position = position.is_finite().then_some(position);
         seen.looked_at = Some(now);
     }
+}
+
+/// The reason to close a client that has taken nothing for as long as its world has patience; asked once a sweep.
+pub(super) fn slow_client(
+    client: &mut Socket,
+    stalled: &mut u8,
+    world: &World,
+) -> Option<&'static str> {
+    if client.backlog_bytes() == 0 || client.take_progress() {
+        *stalled = 0;
+        return None;
+    }
+    *stalled = stalled.saturating_add(1);
+    let patience = world.config.slow_client.patience.as_secs().clamp(1, 254);
+    (u64::from(*stalled) > patience).then_some("slow-client")
 }
 
 impl Worker {
@@ -150,6 +179,20 @@ impl Worker {
                     }
                     None => flow.advance(received, limit, |_, _| {}),
                 };
+                flow.note_time(self.now, advance.messages);
+                if !session.allowance.take(
+                    self.rates,
+                    self.now,
+                    advance.frames,
+                    received.len() as u64,
+                ) {
+                    self.plain_close(
+                        key,
+                        CloseCode::POLICY,
+                        "too many messages or bytes a second",
+                    );
+                    return false;
+                }
                 session.about.messages_in += advance.messages;
                 self.tally.messages_in += advance.messages;
                 self.tally.bytes_in += advance.pass as u64;
@@ -351,8 +394,30 @@ impl Worker {
         }
     }
 
+    /// Looks after all plain sessions: messages that never end, clients that never read.
+    pub(super) fn plain_sweep(&mut self) {
+        let message_timeout = *self.shared.edge.limits.message_timeout;
+        let mut over = Vec::new();
+        for (key, session) in &mut self.plain {
+            let unfinished = session.from_client.unfinished_for(self.now);
+            if unfinished > message_timeout && session.link.backlog_bytes() == 0 {
+                over.push((key, CloseCode::POLICY, "a message took too long to end"));
+            } else if let Some(slow) = slow_client(
+                &mut session.client,
+                &mut session.stalled,
+                &session.about.world,
+            ) {
+                over.push((key, CloseCode::TRY_AGAIN, slow));
+            }
+        }
+        for (key, code, reason) in over {
+            self.plain_close(key, code, reason);
+        }
+    }
+
     fn plain_forget(&mut self, about: &About) {
         about.server.release();
+        self.address_leave(about);
         self.session_ended();
     }
 }

@@ -7,7 +7,7 @@ use atlas_wire::frame::CloseCode;
 use atlas_world::{Command, Event, Reason, TransferOutcome};
 use tokio::sync::oneshot;
 
-use super::handshake::{DialFor, DialOwner};
+use super::dial::{DialFor, DialOwner};
 use super::plain::About;
 use super::timers::Timer;
 use super::{Again, Worker, orders};
@@ -35,7 +35,7 @@ impl Worker {
                     world,
                     server: target,
                     head: Arc::clone(&session.head),
-                    address: session.about.address,
+                    forwarding: session.forwarding,
                     session: session.about.id,
                     player: session.player.clone(),
                     asks_link: true,

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -67,6 +68,8 @@ const SHUTDOWN_WANTED: u8 = 1 << 3;
 const SHUTDOWN_DONE: u8 = 1 << 4;
 const BROKEN: u8 = 1 << 5;
 const CONNECTING: u8 = 1 << 6;
+/// The kernel took something since this was last asked.
+const PROGRESS: u8 = 1 << 7;
 
 /// A non-blocking TCP stream with what the kernel has not taken yet.
 pub(super) struct Socket {
@@ -164,6 +167,23 @@ impl Socket {
             .map_or(0, |backlog| backlog.bytes.len() - backlog.sent)
     }
 
+    /// Whether the kernel took anything of what waits since this was last asked.
+    pub(super) fn take_progress(&mut self) -> bool {
+        let progress = self.flags & PROGRESS != 0;
+        self.flags &= !PROGRESS;
+        progress
+    }
+
+    /// Lets the kernel find out that the other side is gone: it asks after `idle` and gives up after `patience`.
+    pub(super) fn keep_alive(&self, idle: Duration, patience: Duration) -> io::Result<()> {
+        const PROBES: u32 = 3;
+        let keep_alive = socket2::TcpKeepalive::new()
+            .with_time(idle)
+            .with_interval(patience / PROBES)
+            .with_retries(PROBES);
+        socket2::SockRef::from(&self.stream).set_tcp_keepalive(&keep_alive)
+    }
+
     /// Reads once. A short read uses the readiness up, unless an end is queued behind it.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Received {
         loop {
@@ -227,7 +247,11 @@ impl Socket {
         pool: &mut Pool,
     ) -> Result<bool, Broken> {
         if let Some(mut backlog) = self.backlog.take() {
-            backlog.sent += self.write_some(&backlog.bytes[backlog.sent..])?;
+            let sent = self.write_some(&backlog.bytes[backlog.sent..])?;
+            if sent > 0 {
+                self.flags |= PROGRESS;
+            }
+            backlog.sent += sent;
             if backlog.sent < backlog.bytes.len() {
                 // What has left is dropped once it is the larger part, so that a slow reader's queue stays bounded.
                 if backlog.sent > backlog.bytes.len() / 2 {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atlas_base::TimeSpan;
 use atlas_edge::{EdgeConfig, LimitsConfig};
-use atlas_testkit::{GameServer, OnMessage, RawClient, RawFrame, opcode};
+use atlas_testkit::{GameServer, OnMessage, RawClient, RawFrame, eventually, opcode};
 
 use crate::support::{edge, edge_with, server, soon, world};
 
@@ -67,7 +67,11 @@ async fn a_slow_request_is_closed_at_its_deadline() {
     );
     let line = status(edge.address, b"GET / HTTP/1.1\r\nHost: x\r\n").await;
     assert!(line.contains("408"), "{line}");
-    assert_eq!(edge.handle.connections(), 0);
+    eventually(soon(), "the connection to be counted out", || {
+        edge.handle.connections() == 0
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

@@ -28,6 +28,9 @@ async fn path_query_headers_and_subprotocol_go_to_the_server() {
         client.response_header("sec-websocket-protocol"),
         Some("game.v2")
     );
+    eventually(soon(), "the server's client", || game.opened() == 1)
+        .await
+        .unwrap();
     assert_eq!(game.request_header(0, "cookie").as_deref(), Some("id=1"));
     assert_eq!(
         game.request_header(0, "x-forwarded-for").as_deref(),
@@ -54,7 +57,11 @@ async fn a_server_that_echoes_the_links_token_is_taken_for_plain() {
         .unwrap();
     let edge = edge(world([server("one", &game.url())]));
     let refused = Client::to(edge.address).connect(soon()).await;
-    assert_eq!(game.opened(), 2, "dialled again without the token");
+    eventually(soon(), "a second dial without the token", || {
+        game.opened() == 2
+    })
+    .await
+    .unwrap();
     assert!(game.request_header(1, "sec-websocket-protocol").is_none());
     // This server goes on answering a token that nobody offered, which no client may accept.
     assert!(refused.is_err());
@@ -153,5 +160,7 @@ async fn only_known_origins_may_connect() {
         .connect(soon())
         .await;
     assert!(refused.unwrap_err().to_string().contains("403"));
-    assert_eq!(game.opened(), 2);
+    eventually(soon(), "two players", || game.opened() == 2)
+        .await
+        .unwrap();
 }

@@ -1,6 +1,12 @@
 //! The edge in this process, between real sockets.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests say what they expect by unwrapping, too"
+)]
+
 mod bad_input;
 mod handshake;
+mod limits;
 mod relay;
 mod support;

@@ -11,7 +11,17 @@ use crate::support::{edge, edge_with, server, soon, world};
 #[tokio::test]
 async fn text_and_binary_of_every_size_class_come_back_unchanged() {
     let game = GameServer::echo().await.unwrap();
-    let edge = edge(world([server("one", &game.url())]));
+    let limits = LimitsConfig {
+        bytes_per_second: ByteSize(0),
+        ..LimitsConfig::default()
+    };
+    let edge = edge_with(
+        EdgeConfig {
+            limits,
+            ..EdgeConfig::default()
+        },
+        world([server("one", &game.url())]),
+    );
     let mut client = Client::to(edge.address).connect(soon()).await.unwrap();
     for size in [0, 1, 125, 126, 65_535, 65_536, 1 << 20] {
         let bytes: Vec<u8> = (0..size).map(|index| (index * 7) as u8).collect();

@@ -1,0 +1,330 @@
+//! Who is told of, by whom: the configuration, files that are watched, servers that registered. Makes the views.
+//!
+//! Ids count up for each world's name and are never given again while the process lives. A server is the same one as
+//! before if it has the same name and the same address; anything else of it may change under its sessions.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atlas_base::Moment;
+use atlas_wire::dialect;
+use atlas_world::{Regions, ServerId, Settings};
+
+use super::{Address, Server, Speaks, View, World, parse_address};
+use crate::config::{Config, RegionsMode, ServerConfig, WorldConfig};
+use crate::error::{Error, Problem};
+
+/// How long a server without sessions is remembered after it was last told of, for what is still on its way.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// Servers without sessions that are remembered in one world at most; the oldest are forgotten first.
+const REMEMBERED_MAX: usize = 1000;
+
+/// A server as somebody tells of it, with its address looked up.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) config: ServerConfig,
+    pub(crate) address: Address,
+    pub(crate) target: SocketAddr,
+}
+
+impl Entry {
+    /// Reads and looks up the server's address; blocks where a host has to be asked for.
+    ///
+    /// # Errors
+    /// [`Error::Config`], [`Error::Resolve`].
+    pub(crate) fn resolve(config: &ServerConfig) -> Result<Self, Error> {
+        let address = parse_address(&config.address).map_err(|what| {
+            Error::Config(vec![Problem {
+                key: config.name.clone(),
+                what: format!("`{}` {what}", config.address),
+            }])
+        })?;
+        Ok(Self {
+            target: address.resolve(&config.name)?,
+            config: config.clone(),
+            address,
+        })
+    }
+
+    /// As [`Entry::resolve`], for many.
+    pub(crate) fn resolve_all(servers: &[ServerConfig]) -> Result<Vec<Self>, Error> {
+        servers.iter().map(Self::resolve).collect()
+    }
+}
+
+/// Who tells of servers.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Source {
+    /// `[[world.NAME.servers]]`.
+    Config,
+    /// The file of `world.NAME.discovery`.
+    File,
+    /// They themselves, over HTTP.
+    Registration,
+}
+
+/// Who is told of, by whom. Cheap enough to be copied for each change, so that one that fails changes nothing.
+#[derive(Clone)]
+pub(crate) struct Roster {
+    config: Arc<Config>,
+    told: BTreeMap<(String, Source), Arc<Vec<Entry>>>,
+    /// The next id of each world that there ever was.
+    next: BTreeMap<String, u32>,
+}
+
+impl Roster {
+    /// The servers of a checked configuration; resolves their hosts, which blocks.
+    ///
+    /// # Errors
+    /// [`Error::Resolve`].
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+        let mut roster = Self {
+            config: Arc::new(config.clone()),
+            told: BTreeMap::new(),
+            next: BTreeMap::new(),
+        };
+        for (name, world) in &config.worlds {
+            let entries = Entry::resolve_all(&world.servers)?;
+            roster.tell(name, Source::Config, entries);
+        }
+        Ok(roster)
+    }
+
+    /// The configuration in force.
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Takes a new configuration in, in the place of the old one: `fresh` is made from it alone.
+    pub(crate) fn reconfigure(&mut self, fresh: Self) {
+        self.told.retain(|(_, source), _| *source != Source::Config);
+        self.told.extend(fresh.told);
+        self.config = fresh.config;
+    }
+
+    /// Whom a source tells of in a world.
+    pub(crate) fn of(&self, world: &str, source: Source) -> &[Entry] {
+        self.told
+            .get(&(world.to_owned(), source))
+            .map_or(&[], |entries| entries)
+    }
+
+    /// Replaces all that a source told of in a world.
+    pub(crate) fn tell(&mut self, world: &str, source: Source, entries: Vec<Entry>) {
+        let key = (world.to_owned(), source);
+        if entries.is_empty() {
+            self.told.remove(&key);
+        } else {
+            self.told.insert(key, Arc::new(entries));
+        }
+    }
+
+    /// The view of what is told now, after the view `before`; none: there was no view yet.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if what is told cannot stand beside each other: two servers of one name, regions that
+    /// overlap.
+    pub(crate) fn view(&mut self, before: Option<&View>, now: Moment) -> Result<View, Error> {
+        let config = Arc::clone(&self.config);
+        let mut worlds = Vec::with_capacity(config.worlds.len());
+        for (name, world) in &config.worlds {
+            let old = before.and_then(|view| view.world(name));
+            worlds.push(self.world(name, world, old, before.is_some().then_some(now))?);
+        }
+        for old in before.iter().flat_map(|view| &view.worlds) {
+            if !config.worlds.contains_key(&*old.name) {
+                worlds.extend(closed(old, now));
+            }
+        }
+        worlds.sort_by(|one, other| one.name.cmp(&other.name));
+        let edge = match before {
+            Some(view) if *view.edge == config.edge => Arc::clone(&view.edge),
+            _ => Arc::new(config.edge.clone()),
+        };
+        Ok(View { worlds, edge })
+    }
+
+    /// One world; `now` is none while the edge starts, when nobody can say how long a server has been there.
+    fn world(
+        &mut self,
+        name: &str,
+        config: &WorldConfig,
+        old: Option<&Arc<World>>,
+        now: Option<Moment>,
+    ) -> Result<Arc<World>, Error> {
+        let told = [Source::Config, Source::File, Source::Registration]
+            .map(|source| self.of(name, source).to_vec())
+            .concat();
+        unique(name, &told)?;
+        let next = self.next.entry(name.to_owned()).or_default();
+        let servers = servers(told, old.map_or(&[], |old| &old.servers), next, now);
+        let unchanged = |old: &&Arc<World>| {
+            !old.removed
+                && old.config == *config
+                && old.servers.len() == servers.len()
+                && old
+                    .servers
+                    .iter()
+                    .zip(&servers)
+                    .all(|(one, other)| Arc::ptr_eq(one, other))
+        };
+        if let Some(old) = old.filter(unchanged) {
+            return Ok(Arc::clone(old));
+        }
+        let settings = settings(config);
+        Ok(Arc::new(World {
+            name: old.map_or_else(|| name.into(), |old| Arc::clone(&old.name)),
+            regions: regions(name, config, &servers)?,
+            servers,
+            settings: match old {
+                Some(old) if *old.settings == settings => Arc::clone(&old.settings),
+                _ => Arc::new(settings),
+            },
+            dialect: dialect::build(&config.dialect),
+            config: config.clone(),
+            removed: false,
+        }))
+    }
+}
+
+/// A world that the configuration has no more, as long as somebody is in it.
+fn closed(old: &Arc<World>, now: Moment) -> Option<Arc<World>> {
+    let servers = servers(Vec::new(), &old.servers, &mut 0, Some(now));
+    if servers.iter().all(|server| server.places() == 0) {
+        return None;
+    }
+    Some(Arc::new(World {
+        name: Arc::clone(&old.name),
+        config: old.config.clone(),
+        servers,
+        regions: Regions::default(),
+        settings: Arc::clone(&old.settings),
+        dialect: dialect::build(&old.config.dialect),
+        removed: true,
+    }))
+}
+
+fn unique(world: &str, told: &[Entry]) -> Result<(), Error> {
+    let mut names = HashSet::new();
+    match told
+        .iter()
+        .find(|entry| !names.insert(entry.config.name.as_str()))
+    {
+        None => Ok(()),
+        Some(entry) => Err(Error::Config(vec![Problem {
+            key: format!("world.{world}.servers"),
+            what: format!(
+                "`{}` is the name of two servers, of which one was found by discovery",
+                entry.config.name
+            ),
+        }])),
+    }
+}
+
+/// The servers told of, each the same one as before if it can be, and those that are not told of any more but still
+/// needed.
+fn servers(
+    told: Vec<Entry>,
+    old: &[Arc<Server>],
+    next: &mut u32,
+    now: Option<Moment>,
+) -> Vec<Arc<Server>> {
+    let known: HashMap<_, _> = old
+        .iter()
+        .map(|server| {
+            let key = (server.config.name.as_str(), server.config.address.as_str());
+            (key, server)
+        })
+        .collect();
+    let mut servers = Vec::with_capacity(told.len());
+    for entry in told {
+        let key = (entry.config.name.as_str(), entry.config.address.as_str());
+        servers.push(match known.get(&key) {
+            Some(server) if server.is(&entry) => Arc::clone(server),
+            Some(server) => {
+                let again = server.told(entry);
+                if let (Some(_), Some(now)) = (server.removed, now) {
+                    again.came_at(now);
+                    again.learn(Speaks::Unknown);
+                }
+                Arc::new(again)
+            }
+            None => {
+                let server = Server::new(ServerId(*next), entry);
+                *next += 1;
+                if let Some(now) = now {
+                    server.came_at(now);
+                }
+                Arc::new(server)
+            }
+        });
+    }
+    let present: HashSet<ServerId> = servers.iter().map(|server| server.id).collect();
+    let now = now.unwrap_or_default();
+    let mut gone: Vec<_> = old
+        .iter()
+        .filter(|server| !present.contains(&server.id))
+        .map(|server| match server.removed {
+            Some(since) => (since, Arc::clone(server)),
+            None => (now, Arc::new(server.gone(now))),
+        })
+        .filter(|(since, server)| {
+            server.places() > 0 || now.saturating_since(*since) < REMEMBERED
+        })
+        .collect();
+    gone.sort_by_key(|(since, server)| (std::cmp::Reverse(*since), server.id));
+    let mut empty = 0;
+    gone.retain(|(_, server)| {
+        empty += usize::from(server.places() == 0);
+        server.places() > 0 || empty <= REMEMBERED_MAX
+    });
+    servers.extend(gone.into_iter().map(|(_, server)| server));
+    servers.sort_by_key(|server| server.id);
+    servers
+}
+
+fn regions(name: &str, config: &WorldConfig, servers: &[Arc<Server>]) -> Result<Regions, Error> {
+    if config.regions == RegionsMode::Off {
+        return Ok(Regions::default());
+    }
+    let boxes = servers
+        .iter()
+        .filter_map(|server| Some((server.id, server.region?)));
+    Regions::build(boxes, config.transfer.hysteresis).map_err(|error| {
+        let name_of = |id: ServerId| {
+            servers
+                .iter()
+                .find(|server| server.id == id)
+                .map_or("?", |server| server.config.name.as_str())
+        };
+        let (server, what) = crate::config::region_words(&error, name_of);
+        let at = server.map_or("servers", name_of);
+        Error::Config(vec![Problem {
+            key: format!("world.{name}.servers.{at}.region"),
+            what,
+        }])
+    })
+}
+
+fn settings(config: &WorldConfig) -> Settings {
+    let transfer = &config.transfer;
+    Settings {
+        hysteresis: transfer.hysteresis,
+        min_interval: transfer.min_interval.into(),
+        dial_timeout: transfer.dial_timeout.into(),
+        freeze_timeout: transfer.freeze_timeout.into(),
+        adopt_timeout: transfer.adopt_timeout.into(),
+        lease: transfer.lease.into(),
+        orphan_window: transfer.orphan_window.into(),
+        unknown_outcome_max: transfer.unknown_outcome_max.into(),
+        held_input_bytes_max: usize::try_from(transfer.held_input_bytes_max.0)
+            .unwrap_or(usize::MAX),
+        max_speed: transfer.max_speed,
+        ..Settings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! The worlds and their servers at one moment: one immutable view, swapped whole.
+
+use std::sync::Arc;
+
+use atlas_base::Position;
+use atlas_wire::dialect::Dialect;
+use atlas_world::{Regions, ServerId, Settings};
+
+use super::Server;
+use crate::config::{EdgeConfig, RegionsMode, WorldConfig};
+
+/// One game behind the edge.
+pub(crate) struct World {
+    pub(crate) name: Arc<str>,
+    pub(crate) config: WorldConfig,
+    /// In the order of their ids; those that nobody tells of any more are among them while they have sessions.
+    pub(crate) servers: Vec<Arc<Server>>,
+    pub(crate) regions: Regions,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) dialect: Box<dyn Dialect>,
+    /// The configuration has it no more: nobody new comes, whoever is there stays.
+    pub(crate) removed: bool,
+}
+
+impl World {
+    /// A server by its id; none if it is gone and forgotten.
+    pub(crate) fn server(&self, id: ServerId) -> Option<&Arc<Server>> {
+        let at = self
+            .servers
+            .get(id.0 as usize)
+            .is_some_and(|server| server.id == id)
+            .then_some(id.0 as usize)
+            .or_else(|| {
+                self.servers
+                    .binary_search_by_key(&id, |server| server.id)
+                    .ok()
+            })?;
+        self.servers.get(at)
+    }
+
+    /// A server by its name, if it is still told of.
+    pub(crate) fn server_named(&self, name: &str) -> Option<&Arc<Server>> {
+        self.present().find(|server| server.config.name == name)
+    }
+
+    /// The servers that are told of.
+    pub(crate) fn present(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.servers
+            .iter()
+            .filter(|server| server.removed.is_none())
+    }
+
+    /// The servers that matter to a person: those told of, and those that still have sessions.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.servers
+            .iter()
+            .filter(|server| server.removed.is_none() || server.places() > 0)
+    }
+
+    /// The region's authority, where regions count.
+    pub(crate) fn owner(&self, at: Position) -> Option<ServerId> {
+        match self.config.regions {
+            RegionsMode::Auto => self.regions.owner(at),
+            RegionsMode::Off => None,
+        }
+    }
+}
+
+/// All worlds of this edge, in the order of their names, and the edge's own settings.
+pub(crate) struct View {
+    pub(crate) worlds: Vec<Arc<World>>,
+    /// The edge's settings now in force.
+    pub(crate) edge: Arc<EdgeConfig>,
+}
+
+impl View {
+    /// The view of a checked configuration; resolves the servers' hosts.
+    #[cfg(test)]
+    pub(crate) fn build(config: &crate::config::Config) -> Result<Self, crate::Error> {
+        super::Roster::new(config)?.view(None, atlas_base::Moment::ZERO)
+    }
+
+    /// A world by its name.
+    pub(crate) fn world(&self, name: &str) -> Option<&Arc<World>> {
+        self.worlds.iter().find(|world| *world.name == *name)
+    }
+
+    /// The world a request belongs to: by host, then by the longest path, else the one without either.
+    pub(crate) fn route(&self, host: &str, path: &str) -> Option<&Arc<World>> {
+        let host = host.rsplit_once(':').map_or(host, |(name, port)| {
+            if port.bytes().all(|byte| byte.is_ascii_digit()) {
+                name
+            } else {
+                host
+            }
+        });
+        let by_host = || {
+            self.open().find(|world| {
+                world
+                    .config
+                    .hosts
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(host))
+            })
+        };
+        let by_path = || {
+            let lengths = self.open().filter_map(|world| {
+                let fits = |prefix: &&String| {
+                    path.strip_prefix(prefix.as_str()).is_some_and(|rest| {
+                        rest.is_empty()
+                            || prefix.ends_with('/')
+                            || rest.starts_with('/')
+                            || rest.starts_with('?')
+                    })
+                };
+                let longest = world
+                    .config
+                    .paths
+                    .iter()
+                    .filter(fits)
+                    .map(String::len)
+                    .max()?;
+                Some((longest, world))
+            });
+            lengths
+                .max_by_key(|(length, _)| *length)
+                .map(|(_, world)| world)
+        };
+        let by_default = || {
+            self.open()
+                .find(|world| world.config.hosts.is_empty() && world.config.paths.is_empty())
+        };
+        by_host().or_else(by_path).or_else(by_default)
+    }
+
+    fn open(&self) -> impl Iterator<Item = &Arc<World>> {
+        self.worlds.iter().filter(|world| !world.removed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn worlds_are_found_by_host_then_longest_path() {
+        let world = |hosts: &[&str], paths: &[&str]| WorldConfig {
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            ..WorldConfig::default()
+        };
+        let worlds = [
+            ("arena", world(&["arena.example"], &[])),
+            ("deep", world(&[], &["/games/deep"])),
+            ("games", world(&[], &["/games"])),
+            ("main", world(&[], &[])),
+        ];
+        let worlds = worlds
+            .into_iter()
+            .map(|(name, world)| (name.to_owned(), world))
+            .collect();
+        let view = View::build(&Config {
+            worlds,
+            ..Config::default()
+        })
+        .unwrap();
+        for (host, path, expected) in [
+            ("Arena.example:9000", "/games", "arena"),
+            ("other", "/games/deep?x=1", "deep"),
+            ("other", "/games/deeper", "games"),
+            ("other", "/gamesome", "main"),
+            ("other", "/", "main"),
+        ] {
+            assert_eq!(
+                &*view.route(host, path).unwrap().name,
+                expected,
+                "{host}{path}"
+            );
+        }
+    }
+}
