@@ -1,0 +1,116 @@
+//! `atlas config`: the configuration's example, check, schema and names.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use atlas_runtime::config as runtime;
+use clap::{Args, Subcommand};
+
+use crate::config::{self, Config, Role};
+use crate::context::Context;
+use crate::error::Error;
+use crate::terminal::{self, Align, Paint, Table};
+
+/// Print, check or explain the configuration
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  atlas config example edge > atlas.toml\n  atlas config check --config atlas.toml"
+)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print a commented configuration in which every value is the default
+    #[command(
+        after_help = "Examples:\n  atlas config example > atlas.toml\n  atlas config example edge"
+    )]
+    Example {
+        /// Only what these roles read; without any, everything
+        #[arg(value_name = "ROLE")]
+        roles: Vec<Role>,
+    },
+    /// Read the configuration without starting anything, and say where what is wrong
+    #[command(
+        after_help = "Examples:\n  atlas config check\n  atlas config check --config /etc/atlas/atlas.toml"
+    )]
+    Check,
+    /// Print the configuration's JSON schema, for editors that complete and check while you type
+    #[command(after_help = "Example:\n  atlas config schema > atlas.schema.json")]
+    Schema,
+    /// List the names that people bring from elsewhere, and what they are called here
+    #[command(after_help = "Example:\n  atlas config names")]
+    Names,
+    /// Print the reference of all keys as Markdown
+    #[command(hide = true)]
+    Reference,
+}
+
+pub(crate) fn run(context: &Context, options: Options) -> Result<ExitCode, Error> {
+    match options.what {
+        What::Example { roles } => {
+            terminal::print(&runtime::example::<Config>(&config::sections_of(&roles)))?;
+        }
+        What::Check => check(context)?,
+        What::Schema => terminal::print_json(&runtime::schema::<Config>())?,
+        What::Names => names()?,
+        What::Reference => reference()?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the reference page; also `atlas reference config`.
+pub(super) fn reference() -> Result<(), Error> {
+    terminal::print(&runtime::reference::<Config>())
+}
+
+fn check(context: &Context) -> Result<(), Error> {
+    let loaded = config::load(context, Vec::new())?;
+    let what = match &loaded.file {
+        Some(file) => format!("{} is good", file.display()),
+        None => "there is no configuration file, and the defaults are good".to_owned(),
+    };
+    let mut text = format!("{what}\n");
+    let roles = Role::of(&loaded);
+    let names: Vec<_> = roles.iter().map(|role| role.name()).collect();
+    let said = if names.is_empty() {
+        "none; add a section such as [edge]".to_owned()
+    } else {
+        names.join(", ")
+    };
+    // Writing into a string cannot fail.
+    let _ = writeln!(text, "roles: {said}");
+    for (name, world) in &loaded.config.world {
+        let servers: Vec<_> = world
+            .servers
+            .iter()
+            .map(|server| server.name.as_str())
+            .collect();
+        let servers = if servers.is_empty() {
+            "no servers yet".to_owned()
+        } else {
+            servers.join(", ")
+        };
+        let _ = writeln!(text, "world {name}: {servers}");
+    }
+    terminal::print(&text)
+}
+
+fn names() -> Result<(), Error> {
+    let mut table = Table::new([
+        ("ELSEWHERE", Align::Left),
+        ("HERE", Align::Left),
+        ("WHAT IS DIFFERENT", Align::Left),
+    ]);
+    for name in runtime::names() {
+        let here = if name.key.is_empty() {
+            "(nothing to set)"
+        } else {
+            name.key
+        };
+        table.row([name.name, here, name.note].map(str::to_owned));
+    }
+    terminal::print(&table.render(Paint::stdout()))
+}

@@ -1,0 +1,127 @@
+//! The routes of the listeners, for the reference page; a test asks a running node for each of them.
+
+use std::fmt::Write as _;
+
+/// A route: method, path, who may ask, what it does.
+pub(super) struct Route {
+    method: &'static str,
+    path: &'static str,
+    token: &'static str,
+    what: &'static str,
+}
+
+const EDGE: &[Route] = &[
+    route("GET", "/health", "no", "`OK` while the edge takes players"),
+    route("GET", "any other path, as a WebSocket", "no", "a player"),
+];
+
+const ADMIN: &[Route] = &[
+    route(
+        "GET",
+        "/",
+        "yes",
+        "the console; `/?token=TOKEN` signs a browser in",
+    ),
+    route("GET", "/health", "no", "the process lives"),
+    route(
+        "GET",
+        "/ready",
+        "no",
+        "it serves (200), or which part does not (503)",
+    ),
+    route(
+        "GET",
+        "/metrics",
+        "not on loopback",
+        "metrics, as Prometheus reads them",
+    ),
+    route(
+        "GET",
+        "/servers",
+        "not on loopback",
+        "the servers, a JSON array",
+    ),
+    route(
+        "GET",
+        "/v1/servers",
+        "yes",
+        "the servers: `{\"items\": […]}`",
+    ),
+    route(
+        "GET",
+        "/v1/sessions",
+        "yes",
+        "sessions, by `world`, `server`, `search`; `limit` and `after` page: `{\"items\": […], \"next\", \"total\"}`",
+    ),
+    route("GET", "/v1/sessions/{id}", "yes", "one session"),
+    route(
+        "POST",
+        "/v1/sessions/{id}/transfer",
+        "yes",
+        "moves a session: `{\"server\": \"east\"}`; answers with the outcome",
+    ),
+    route(
+        "GET",
+        "/v1/world",
+        "yes",
+        "the world as server-sent events: `world`, `players`, `transfer`, `totals`",
+    ),
+    route(
+        "GET",
+        "/v1/demo",
+        "yes",
+        "what the demo's players counted; only with `atlas up --demo`",
+    ),
+    route(
+        "GET",
+        "/v1/log",
+        "yes",
+        "the log level: `{\"level\": \"info\"}`",
+    ),
+    route("PUT", "/v1/log", "yes", "changes the log level"),
+];
+
+const fn route(
+    method: &'static str,
+    path: &'static str,
+    token: &'static str,
+    what: &'static str,
+) -> Route {
+    Route {
+        method,
+        path,
+        token,
+        what,
+    }
+}
+
+/// The page.
+pub(super) fn page() -> String {
+    let mut text =
+        String::from("# HTTP routes\n\nErrors are `application/problem+json` (RFC 9457).\n");
+    for (title, routes) in [
+        ("The admin listener (`admin.listen`)", ADMIN),
+        ("The players' listener (`edge.listen`)", EDGE),
+    ] {
+        // Writing into a string cannot fail.
+        let _ = writeln!(
+            text,
+            "\n## {title}\n\n| method | path | token | what |\n|---|---|---|---|"
+        );
+        for Route {
+            method,
+            path,
+            token,
+            what,
+        } in routes
+        {
+            let path = if path.starts_with('/') {
+                format!("`{path}`")
+            } else {
+                (*path).to_owned()
+            };
+            let _ = writeln!(text, "| {method} | {path} | {token} | {what} |");
+        }
+    }
+    text
+}

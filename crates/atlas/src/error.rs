@@ -1,0 +1,226 @@
+//! What a command can fail with: what failed, what to do about it, and the exit code.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+
+use crate::terminal::Paint;
+
+/// Exit code of something that failed.
+pub(crate) const FAILED: u8 = 1;
+/// Exit code of wrong usage or configuration.
+pub(crate) const WRONG: u8 = 2;
+/// Exit code of a node that could not be reached.
+pub(crate) const UNREACHABLE: u8 = 3;
+
+/// Why a command ended without having done its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The configuration cannot be read or has mistakes.
+    #[error("{}", config_words(.0))]
+    Config(#[from] atlas_runtime::config::Error),
+    /// The configuration names no role.
+    #[error("{} names no role to run", file.display())]
+    NoRole {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The demo was asked for beside a configuration with worlds.
+    #[error("the configuration has worlds of its own ({}), and --demo makes one", worlds.join(", "))]
+    DemoBesideWorlds {
+        /// Their names.
+        worlds: Vec<String>,
+    },
+    /// An option's value cannot be used.
+    #[error("{option} `{value}`: {wrong}")]
+    Option {
+        /// The option as it is typed.
+        option: &'static str,
+        /// What was given.
+        value: String,
+        /// What is wrong and what would be right.
+        wrong: String,
+    },
+    /// No answer from a node.
+    #[error("cannot reach a running node at {url}")]
+    Unreachable {
+        /// Where it was looked for.
+        url: String,
+        /// How that address came about.
+        tried: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A node answered that it will not or cannot.
+    #[error("{url} answered {status}: {detail}")]
+    Answer {
+        /// What was asked.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// The node's words.
+        detail: String,
+        /// What to do about it, if that is known here.
+        hint: Option<String>,
+    },
+    /// What answered is no node, or a much different version.
+    #[error("what answered at {url} is no Atlas node: {what}")]
+    Stranger {
+        /// What was asked.
+        url: String,
+        /// What it said.
+        what: String,
+    },
+    /// No session fits.
+    #[error("no session is called `{wanted}`")]
+    NoSession {
+        /// What was typed.
+        wanted: String,
+    },
+    /// Several sessions fit.
+    #[error("`{wanted}` may be any of {count} sessions")]
+    ManySessions {
+        /// What was typed.
+        wanted: String,
+        /// How many fit.
+        count: usize,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A folder or a process cannot be made.
+    #[error("cannot {what}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A demo server did not come up.
+    #[error("demo server {name} did not start: {why}")]
+    DemoServer {
+        /// Its name.
+        name: String,
+        /// What happened.
+        why: String,
+    },
+    /// The process's life.
+    #[error(transparent)]
+    Runtime(#[from] atlas_runtime::Error),
+    /// The edge.
+    #[error(transparent)]
+    Edge(#[from] atlas_edge::Error),
+    /// The demo's parts.
+    #[error(transparent)]
+    Demo(#[from] atlas_demo::Error),
+    /// Stdout cannot be written.
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
+}
+
+impl Error {
+    /// The exit code that says what kind of failure it is.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::NoRole { .. }
+            | Self::DemoBesideWorlds { .. }
+            | Self::Option { .. }
+            | Self::Edge(atlas_edge::Error::Config(_))
+            | Self::Runtime(atlas_runtime::Error::Config(_) | atlas_runtime::Error::Level { .. })
+            | Self::Demo(
+                atlas_demo::Error::Option { .. }
+                | atlas_demo::Error::Region { .. }
+                | atlas_demo::Error::Url { .. }
+                | atlas_demo::Error::Unguarded { .. },
+            ) => WRONG,
+            Self::Unreachable { .. } => UNREACHABLE,
+            _ => FAILED,
+        }
+    }
+
+    /// The reader of our output has gone (`atlas sessions | head`): nothing to complain about.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(source) if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The remedy, where the message does not say it already.
+    fn hint(&self) -> Option<String> {
+        use atlas_runtime::config::Error as Config;
+        match self {
+            Self::Config(Config::Problems(_)) => {
+                Some("`atlas config example` prints every key with what it does; `atlas config check` reads the file without starting anything".to_owned())
+            }
+            Self::Config(Config::Read { .. }) => {
+                Some("check the file's owner and mode; `atlas` must be able to read it".to_owned())
+            }
+            Self::NoRole { .. } => Some(
+                "add a section for it, such as [edge]; `atlas config example edge` prints one".to_owned(),
+            ),
+            Self::DemoBesideWorlds { .. } => Some(
+                "leave --demo out, or name another file with --config (an empty one will do)".to_owned(),
+            ),
+            Self::Unreachable { tried, .. } => Some(format!(
+                "{tried}; is the node running? `atlas edge` starts one, --admin URL names another, `atlas doctor` looks for what is wrong"
+            )),
+            Self::Answer { hint, .. } => hint.clone(),
+            Self::Stranger { .. } => {
+                Some("--admin URL names the node's admin listener (`admin.listen`, by default port 9090)".to_owned())
+            }
+            Self::NoSession { .. } | Self::ManySessions { .. } => Some(
+                "`atlas sessions` lists them; a session is named by its id, by the start of its id, or by its player".to_owned(),
+            ),
+            Self::Demo(atlas_demo::Error::Bind { .. }) => {
+                Some("choose another address with --listen; port 0 finds a free one".to_owned())
+            }
+            Self::Edge(atlas_edge::Error::Resolve { .. }) => {
+                Some("check the server's `address` in the configuration, or the machine's resolver".to_owned())
+            }
+            Self::Runtime(atlas_runtime::Error::Write { .. }) => {
+                Some("`node.data-dir` (or --data-dir) must name a folder that this user may write to".to_owned())
+            }
+            Self::Runtime(atlas_runtime::Error::Drain { .. }) => {
+                Some("`node.drain-timeout` says how long a stop may take".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// The error as a person reads it on stderr: what failed, why, and what to do.
+    pub(crate) fn report(&self, paint: Paint) -> String {
+        let mut text = format!("{} {self}\n", paint.red("error:"));
+        let mut source = std::error::Error::source(self);
+        // An inner error that only repeats what the outer one says in its own message is left out.
+        let mut said = self.to_string();
+        while let Some(cause) = source {
+            let words = cause.to_string();
+            if !said.contains(&words) {
+                let _ = writeln!(text, "  caused by: {words}");
+            }
+            said = words;
+            source = cause.source();
+        }
+        if let Some(hint) = self.hint() {
+            let _ = writeln!(text, "{} {hint}", paint.cyan("hint:"));
+        }
+        text
+    }
+}
+
+/// Mistakes stand one a line below the message, so that editors find file and line.
+fn config_words(error: &atlas_runtime::config::Error) -> String {
+    match error {
+        atlas_runtime::config::Error::Problems(_) => {
+            format!("the configuration cannot be used\n{error}")
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,56 @@
+//! The edge's place in a process: build, mount, start.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use atlas_edge::Edge;
+use atlas_runtime::admin::Admin;
+use atlas_runtime::metrics::Registry;
+
+use super::node::Node;
+use crate::error::Error;
+
+/// What is left of the drain's time for the process itself, once the last player was told to go.
+const RESERVE: Duration = Duration::from_secs(1);
+
+/// Builds the edge, which binds the players' listener.
+///
+/// # Errors
+/// [`Error::Edge`]; [`Error::Runtime`] if the port is taken.
+pub(super) fn build(node: &mut Node) -> Result<Edge, Error> {
+    let edge = Edge::build(&node.config.edge(), &node.config.node.id(), &node.registry).map_err(
+        |error| match error {
+            // The listener's own error says everything: address, owner, key.
+            atlas_edge::Error::Listen(error) => Error::Runtime(error),
+            other => Error::Edge(other),
+        },
+    )?;
+    node.listens("edge", edge.listen());
+    Ok(edge)
+}
+
+/// Mounts the edge's routes.
+pub(super) fn mount(admin: Admin, edge: &Edge) -> Admin {
+    admin.mount(edge.handle().admin_router())
+}
+
+/// Starts to serve players.
+///
+/// # Errors
+/// [`Error::Edge`] if the system gives no thread.
+pub(super) fn start(node: &Node, edge: Edge) -> Result<(), Error> {
+    let whole = *node.config.node.drain_timeout;
+    let drain = whole.saturating_sub(RESERVE).max(whole / 2);
+    Ok(edge.start(&node.tasks, drain)?)
+}
+
+/// Declares the edge's metrics without an edge that serves.
+///
+/// # Errors
+/// [`Error::Edge`].
+pub(super) fn declare(registry: &Registry) -> Result<(), Error> {
+    let mut config = atlas_edge::Config::default();
+    config.edge.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Edge::build(&config, "reference", registry)?;
+    Ok(())
+}

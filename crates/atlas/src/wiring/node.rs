@@ -1,0 +1,191 @@
+//! A process from its first log line to its exit code, whatever its roles are.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use atlas_runtime::admin::{Admin, Token};
+use atlas_runtime::metrics::Registry;
+use atlas_runtime::ready::{self, Ready};
+use atlas_runtime::signals::{self, Reload};
+use atlas_runtime::{Kind, Logs, Phase, Shutdown, Tasks, logs};
+use tokio::time::Instant;
+
+use super::VERSION;
+use crate::cli::Serving;
+use crate::config::Config;
+use crate::error::Error;
+
+/// How long what outlives the drain may take to end.
+const AFTER_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// A process that serves.
+pub(super) struct Node {
+    pub(super) config: Config,
+    pub(super) registry: Registry,
+    /// The roles' tasks, which drain.
+    pub(super) tasks: Tasks,
+    /// The tasks that outlive the drain: the admin listener, so that one can watch it; the demo's servers.
+    pub(super) after: Tasks,
+    /// What signals ask for; the tasks hear of it when it is their turn.
+    pub(super) asked: Shutdown,
+    logs: Logs,
+    token: Token,
+    token_file: PathBuf,
+    reload: Reload,
+    ready: Ready,
+}
+
+impl Node {
+    /// Logs, signals, descriptors, data folder and token: what a process has before it has a role.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if the log level cannot be read or the data folder cannot be written.
+    pub(super) fn begin(config: Config, data_dir: PathBuf) -> Result<Self, Error> {
+        let logs = logs::init(&config.log)?;
+        super::raise_descriptor_limit();
+        let asked = Shutdown::new();
+        let reload = signals::listen(&asked)?;
+        let token_file = Token::path(&data_dir);
+        let token = Token::keep(&token_file)?;
+        let registry = Registry::new(&config.metrics);
+        registry.process(VERSION)?;
+        Ok(Self {
+            config,
+            registry,
+            tasks: Tasks::new(Shutdown::new()),
+            after: Tasks::new(Shutdown::new()),
+            asked,
+            logs,
+            token,
+            token_file,
+            reload,
+            ready: Ready::new(VERSION),
+        })
+    }
+
+    /// The admin listener, for the roles to mount their routes on.
+    pub(super) fn admin(&self) -> Admin {
+        let asked = self.asked.clone();
+        Admin::new(
+            self.config.admin.clone(),
+            self.registry.clone(),
+            self.logs.clone(),
+            self.token.clone(),
+        )
+        .readiness("node", move || !asked.is_draining())
+    }
+
+    /// Notes where a role listens, for the ready file.
+    pub(super) fn listens(&mut self, name: &str, address: impl ToString) {
+        self.ready
+            .listeners
+            .insert(name.to_owned(), address.to_string());
+    }
+
+    /// Where the roles listen, by name.
+    pub(super) fn listeners(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.ready
+            .listeners
+            .iter()
+            .map(|(name, address)| (name.as_str(), address.as_str()))
+    }
+
+    /// The console's address with its token; empty before the admin listener listens.
+    pub(super) fn console(&self) -> &str {
+        self.ready.console.as_deref().unwrap_or_default()
+    }
+
+    /// Where the admin token lies.
+    pub(super) fn token_file(&self) -> &Path {
+        &self.token_file
+    }
+
+    /// Opens the admin listener.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if its port is taken.
+    pub(super) async fn listen(&mut self, admin: Admin) -> Result<(), Error> {
+        let listening = admin.bind().await?;
+        self.listens("admin", listening.address);
+        let reached = crate::config::dialled(listening.address);
+        self.ready.console = Some(format!("http://{reached}/?token={}", self.token.reveal()));
+        let end = self.after.shutdown().clone();
+        self.after.spawn(
+            Kind::SERVICE,
+            "admin",
+            listening.serve(async move { end.draining().await }),
+        );
+        Ok(())
+    }
+
+    /// Says that all of it listens.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if the file cannot be written.
+    pub(super) fn ready(&self, serving: &Serving) -> Result<(), Error> {
+        if let Some(path) = &serving.ready_file {
+            ready::write(path, &self.ready)?;
+        }
+        Ok(())
+    }
+
+    /// Serves until a signal or a failed task ends it, then drains.
+    ///
+    /// # Errors
+    /// As [`drain`](Self::drain).
+    pub(super) async fn serve_until_stopped(mut self) -> Result<ExitCode, Error> {
+        self.stopped(false).await;
+        self.drain().await
+    }
+
+    /// Waits until a signal or a failed task asks for the end. `on_hangup`: a terminal that was closed asks for it too.
+    pub(super) async fn stopped(&mut self, on_hangup: bool) {
+        loop {
+            tokio::select! {
+                () = self.asked.draining() => return,
+                () = self.tasks.shutdown().draining() => return,
+                () = self.after.shutdown().draining() => return,
+                () = self.reload.requested() => {
+                    if on_hangup {
+                        self.asked.drain("SIGHUP");
+                        return;
+                    }
+                    tracing::info!("SIGHUP: a changed configuration takes effect at the next start");
+                }
+            }
+        }
+    }
+
+    /// Ends the roles within the drain's time, then what outlives them.
+    ///
+    /// # Errors
+    /// The first failure of a task that the process needs, or [`atlas_runtime::Error::Drain`] if the time was over.
+    pub(super) async fn drain(self) -> Result<ExitCode, Error> {
+        let begun = Instant::now();
+        // A failed task drains too: readiness says no from here on, whoever asked.
+        self.asked.drain("stopping");
+        let stop_at_once = self.asked.clone();
+        let (tasks, after) = (self.tasks.shutdown().clone(), self.after.shutdown().clone());
+        let forward = tokio::spawn(async move {
+            stop_at_once.stopping().await;
+            tasks.stop("asked twice");
+            after.stop("asked twice");
+        });
+        let drained = self.tasks.drain(*self.config.node.drain_timeout).await;
+        let ended = self.after.drain(AFTER_TIMEOUT).await;
+        forward.abort();
+        if let Some(failure) = self.tasks.failure().or_else(|| self.after.failure()) {
+            return Err(failure.into());
+        }
+        drained?;
+        ended?;
+        let at_once = self.asked.phase() == Phase::Stopping;
+        tracing::info!(
+            after_ms = begun.elapsed().as_millis() as u64,
+            at_once,
+            "stopped"
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}
