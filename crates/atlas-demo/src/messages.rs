@@ -1,13 +1,13 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use atlas_base::Position;
+use atlas_base::{Position, SessionId};
 use serde::{Deserialize, Serialize};
 
 /// What a client says to the game server, as the server reads it; other fields are passed over.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ClientMessage<'a> {
-    /// `join`, `move` or `say`.
+    /// `join`, `move`, `say` or `ask`.
     #[serde(borrow)]
     pub(crate) client: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -20,9 +20,35 @@ pub(crate) struct ClientMessage<'a> {
     pub(crate) y: Option<f64>,
     #[serde(default)]
     pub(crate) z: Option<f64>,
+    /// Of an `ask`: `transfer`, `position`, `kick` or `send`.
+    #[serde(borrow, default, rename = "for")]
+    pub(crate) what: Option<Cow<'a, str>>,
+    /// To this server, by name.
+    #[serde(borrow, default)]
+    pub(crate) server: Option<Cow<'a, str>>,
+    /// To this region, by name.
+    #[serde(borrow, default)]
+    pub(crate) region: Option<Cow<'a, str>>,
+    /// To the server of this session.
+    #[serde(default)]
+    pub(crate) session: Option<SessionId>,
+    /// A kick's close code.
+    #[serde(default)]
+    pub(crate) code: Option<u16>,
+    /// A kick's or transfer's reason.
+    #[serde(borrow, default)]
+    pub(crate) reason: Option<Cow<'a, str>>,
+    /// What is sent to another server.
+    #[serde(borrow, default)]
+    pub(crate) body: Option<Cow<'a, str>>,
 }
 
 impl ClientMessage<'_> {
+    /// Whether it asks the server to say something to its edge.
+    pub(crate) fn is_ask(&self) -> bool {
+        self.client == "ask"
+    }
+
     /// The position it names, if it names one whole and finite.
     pub(crate) fn position(&self) -> Option<Position> {
         let at = Position::new(self.x?, self.y?, self.z?);

@@ -7,11 +7,13 @@
 //! [`Server::build`] binds, [`Server::run`] serves until the shutdown, then closes with 1012.
 
 mod config;
+mod control;
 mod counters;
 mod fence;
 mod link;
 mod opening;
 mod plain;
+mod states;
 
 use std::collections::HashMap;
 use std::io;
@@ -33,9 +35,11 @@ pub use config::{Config, LinkMode, Region};
 pub use counters::Stats;
 
 use crate::error::Error;
+use control::Controls;
 use counters::Counters;
 use fence::{Fences, Link};
 use opening::Opened;
+use states::States;
 
 /// How long the other side may take to answer a close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -66,6 +70,8 @@ struct Shared {
     /// How to end each open session link, when a newer epoch supersedes it.
     closers: Mutex<HashMap<Link, oneshot::Sender<()>>>,
     links: AtomicU64,
+    states: States,
+    controls: Controls,
 }
 
 impl Server {
@@ -88,6 +94,8 @@ impl Server {
             fences: Mutex::new(Fences::new(config.sessions_max)),
             closers: Mutex::default(),
             links: AtomicU64::new(1),
+            states: States::new(config.state_bytes),
+            controls: Controls::default(),
             config,
         };
         Ok(Self {
@@ -220,7 +228,7 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, stop: watch::Receive
         Opened::Answered => {}
         Opened::Player(socket) => plain::serve(&shared, socket, stop).await,
         Opened::Session(socket) => link::session(&shared, socket, stop).await,
-        Opened::Control(socket) => link::control(&shared, socket, stop).await,
+        Opened::Control(socket) => control::serve(&shared, socket, stop).await,
     }
 }
 

@@ -21,8 +21,12 @@ pub struct Config {
     pub link: LinkMode,
     /// What every dial has to bring as `Authorization: Bearer …`.
     pub token: Option<Secret<String>>,
-    /// After so many data messages of a session it sends a checkpoint; 0 = never.
+    /// After so many data messages of a session it sends a checkpoint, and one when it is new; 0 = never.
     pub checkpoint_every: u64,
+    /// Players' states are padded to so many bytes where they are shorter; over 64 KiB they travel in parts.
+    pub state_bytes: usize,
+    /// How much time it asks for when it is drained; zero = none.
+    pub drain_wait: Duration,
     /// Between two `load` messages on a control link.
     pub load_interval: Duration,
     /// The capacity that `load` measures against and beyond which nobody is adopted or attached.
@@ -43,7 +47,9 @@ impl Default for Config {
             region: None,
             link: LinkMode::Cooperative,
             token: None,
-            checkpoint_every: 0,
+            checkpoint_every: 20,
+            state_bytes: 0,
+            drain_wait: Duration::ZERO,
             load_interval: Duration::from_secs(1),
             sessions_max: 100_000,
             connections_max: 20_000,

@@ -29,6 +29,17 @@ pub(super) struct Counters {
     pub(super) preloaded: Count,
     pub(super) checkpoints: Count,
     pub(super) unsupported: Count,
+    pub(super) states_damaged: Count,
+    pub(super) requested: Count,
+    pub(super) requests_done: Count,
+    pub(super) requests_failed: Count,
+    pub(super) kicked: Count,
+    pub(super) positions_told: Count,
+    pub(super) messages_sent: Count,
+    pub(super) messages_received: Count,
+    pub(super) messages_undeliverable: Count,
+    pub(super) controls: Count,
+    pub(super) drains: Count,
 }
 
 /// A number of things that are there now.
@@ -119,6 +130,28 @@ pub struct Stats {
     pub checkpoints: u64,
     /// Control messages of types it does not know.
     pub unsupported: u64,
+    /// States of players whose padding was not as another server of this game had written it.
+    pub states_damaged: u64,
+    /// Transfers asked for by this server, because a player asked.
+    pub requested: u64,
+    /// Those that took the player away.
+    pub requests_done: u64,
+    /// Those that were refused, superseded, or failed.
+    pub requests_failed: u64,
+    /// Players it had kicked, because they asked.
+    pub kicked: u64,
+    /// Positions it told the edge, because a player asked.
+    pub positions_told: u64,
+    /// Messages sent to other servers, because a player asked.
+    pub messages_sent: u64,
+    /// Messages of other servers.
+    pub messages_received: u64,
+    /// Messages of its own that reached nobody.
+    pub messages_undeliverable: u64,
+    /// Control links since the start.
+    pub controls: u64,
+    /// Times it was told that it is drained.
+    pub drains: u64,
 }
 
 impl Stats {
@@ -154,6 +187,17 @@ impl Stats {
             preloaded: counters.preloaded.get(),
             checkpoints: counters.checkpoints.get(),
             unsupported: counters.unsupported.get(),
+            states_damaged: counters.states_damaged.get(),
+            requested: counters.requested.get(),
+            requests_done: counters.requests_done.get(),
+            requests_failed: counters.requests_failed.get(),
+            kicked: counters.kicked.get(),
+            positions_told: counters.positions_told.get(),
+            messages_sent: counters.messages_sent.get(),
+            messages_received: counters.messages_received.get(),
+            messages_undeliverable: counters.messages_undeliverable.get(),
+            controls: counters.controls.get(),
+            drains: counters.drains.get(),
         }
     }
 }

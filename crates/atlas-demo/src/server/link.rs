@@ -1,28 +1,26 @@
-//! An edge's links: one for each session, and one control link.
+//! An edge's link for one session.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use atlas_base::{Epoch, SessionId, TransferId};
+use atlas_base::{Epoch, Position, SessionId, TransferId};
 use atlas_wire::link::{
-    Adopted, Attached, Carried, Checkpoint, Committed, ControlFromServer, ControlPong,
-    ControlToServer, Draining, Error, FromServer, Frozen, Load, Pong, Preloaded, Refused, State,
-    StateJoiner, ToServer, Unsupported,
+    Address, Adopted, Attached, Carried, Checkpoint, Committed, Destination, Error, FromServer,
+    Frozen, Kick, Outcome, Pong, Preloaded, Refused, Report, StateJoiner, ToServer,
+    TransferRequest, Unsupported,
 };
 use atlas_wire::tag::Tag;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::fence::{self, Link, Terms};
 use super::plain::{Effect, apply};
-use super::{Over, Shared, Socket, close, data, fault, stopped};
+use super::{Over, Shared, Socket, close, data, fault, states, stopped};
 use crate::messages::{ClientMessage, PlayerState};
 
 /// After so many messages the answers are flushed, even if more input waits.
 const BATCH_MAX: usize = 64;
-/// The longest state that is taken in parts; those of this game have some 100 bytes.
-const STATE_BYTES_MAX: usize = 1 << 20;
 /// What a close frame's reason may have at most, in bytes.
 const REASON_BYTES_MAX: usize = 120;
 
@@ -34,8 +32,10 @@ pub(super) async fn session(shared: &Shared, mut socket: Socket, mut stop: watch
         link,
         session: None,
         under: Epoch(0),
-        parts: StateJoiner::new(STATE_BYTES_MAX),
+        parts: StateJoiner::default(),
         answer: String::new(),
+        replies: Vec::new(),
+        asked: 0,
     };
     let over = tokio::select! {
         // A newer epoch comes first: nothing more is read from a link that lost its session.
@@ -62,6 +62,10 @@ struct Talk<'a> {
     /// Parts of a state on its way here.
     parts: StateJoiner,
     answer: String,
+    /// What goes out for the message at hand, in order.
+    replies: Vec<Message>,
+    /// Requests for transfers so far; names them.
+    asked: u64,
 }
 
 impl Talk<'_> {
@@ -96,11 +100,10 @@ impl Talk<'_> {
                 Some((true, _)) => return Over::Ours(1002, "link messages are binary".to_owned()),
                 Some((false, bytes)) => bytes,
             };
-            let replies = match self.message(&bytes) {
-                Ok(replies) => replies,
-                Err(over) => return over,
-            };
-            for reply in replies.into_iter().flatten() {
+            if let Err(over) = self.message(&bytes) {
+                return over;
+            }
+            for reply in self.replies.drain(..) {
                 if socket.feed(reply).await.is_err() {
                     return Over::Theirs;
                 }
@@ -119,44 +122,50 @@ impl Talk<'_> {
         }
     }
 
-    /// Takes one message and returns what goes out for it, in order.
-    fn message(&mut self, bytes: &[u8]) -> Result<[Option<Message>; 2], Over> {
+    /// Takes one message; what goes out for it is in `replies` then.
+    fn message(&mut self, bytes: &[u8]) -> Result<(), Over> {
         let Some((&tag, rest)) = bytes.split_first() else {
             return Err(Over::Ours(1002, "a link message needs a tag".to_owned()));
         };
         match Tag::from_byte(tag) {
-            Some(Tag::Text | Tag::Binary) => Ok(self.data(rest)),
+            Some(Tag::Text | Tag::Binary) => {
+                self.data(rest);
+                Ok(())
+            }
             Some(Tag::Control) => match ToServer::decode(rest) {
-                Ok(order) => self.order(order).map(|reply| [reply, None]),
+                Ok(order) => self.order(order),
                 Err(Error::Unknown { r#type }) => {
                     self.shared.counters.unsupported.add(1);
-                    let answer = FromServer::from(Unsupported::new(&r#type));
-                    Ok([Some(packed(|bytes| answer.encode(bytes))), None])
+                    self.say(Unsupported::new(&r#type));
+                    Ok(())
                 }
                 Err(error) => Err(broken(&error)),
             },
-            Some(Tag::StatePart) => match self.parts.part(rest) {
-                Ok(()) => Ok([None, None]),
-                Err(error) => Err(broken(&error)),
-            },
+            Some(Tag::StatePart) => self.parts.part(rest).map_err(|error| broken(&error)),
             None => Err(Over::Ours(1002, format!("tag {tag}: unknown"))),
         }
     }
 
+    /// Adds a control message to the replies.
+    fn say(&mut self, message: impl Into<FromServer>) {
+        let message = message.into();
+        self.replies.push(packed(|bytes| message.encode(bytes)));
+    }
+
     /// A message of the game. Only an authority acts on it; else it has no effect and no answer.
-    fn data(&mut self, bytes: &[u8]) -> [Option<Message>; 2] {
+    fn data(&mut self, bytes: &[u8]) {
         let shared = self.shared;
         let counters = &shared.counters;
         let Some(session) = self.session else {
             counters.not_acting.add(1);
-            return [None, None];
+            return;
         };
         let message = serde_json::from_slice::<ClientMessage<'_>>(bytes).ok();
         let sends = u64::from(message.as_ref().is_some_and(|message| message.n.is_some()));
         let mut fences = shared.fences();
         let Some(act) = fences.act(shared.now(), self.link, session, self.under, sends) else {
             counters.not_acting.add(1);
-            return [None, None];
+            return;
         };
         counters.acted_stale.add(u64::from(act.stale));
         let effect = match &message {
@@ -169,34 +178,96 @@ impl Talk<'_> {
         let (received, sent) = act.counts;
         // A remainder of 0 is never the one of a division by 0, which is none.
         let due = received.checked_rem(shared.config.checkpoint_every) == Some(0);
+        let at = Position::new(act.state.x, act.state.y, act.state.z);
         let checkpoint = due.then(|| act.state.clone());
         drop(fences);
-        let answer = match effect {
-            Effect::Quiet => None,
-            Effect::Answer => {
-                let mut tagged = Vec::with_capacity(1 + self.answer.len());
-                tagged.push(Tag::Text.byte());
-                tagged.extend_from_slice(self.answer.as_bytes());
-                Some(Message::Binary(Bytes::from(tagged)))
-            }
-        };
-        let checkpoint = checkpoint.map(|state| {
-            counters.checkpoints.add(1);
-            let epoch = self.under;
-            let message = FromServer::from(Checkpoint {
-                session,
-                epoch,
-                carried: carried(&state),
-                received,
-                sent,
-            });
-            packed(|bytes| message.encode(bytes))
-        });
-        [answer, checkpoint]
+        if let Effect::Answer = effect {
+            let mut tagged = Vec::with_capacity(1 + self.answer.len());
+            tagged.push(Tag::Text.byte());
+            tagged.extend_from_slice(self.answer.as_bytes());
+            self.replies.push(Message::Binary(Bytes::from(tagged)));
+        }
+        if let Some(state) = checkpoint {
+            self.checkpoint(session, &state, received, sent);
+        }
+        if let Some(message) = message.filter(ClientMessage::is_ask) {
+            self.ask(session, &message, at);
+        }
     }
 
-    /// A control message of the edge; returns the answer, if it has one.
-    fn order(&mut self, order: ToServer) -> Result<Option<Message>, Over> {
+    fn checkpoint(&mut self, session: SessionId, state: &PlayerState, received: u64, sent: u64) {
+        self.shared.counters.checkpoints.add(1);
+        let epoch = self.under;
+        // Names the state among those of this link: no two checkpoints of an epoch have the same counts.
+        let id = session.as_u128() ^ (u128::from(epoch.0) << 64) ^ u128::from(received);
+        let carried = self.shared.states.carry(state, id, &mut self.replies);
+        self.say(Checkpoint {
+            session,
+            epoch,
+            carried,
+            received,
+            sent,
+        });
+    }
+
+    /// Says to the edge what a player asks for.
+    fn ask(&mut self, session: SessionId, asked: &ClientMessage<'_>, at: Position) {
+        let counters = &self.shared.counters;
+        let epoch = self.under;
+        let text = |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned);
+        let reason = text(&asked.reason);
+        match asked.what.as_deref() {
+            Some("transfer") => {
+                let to = match (text(&asked.server), text(&asked.region), asked.position()) {
+                    (Some(server), ..) => Destination::Server(server),
+                    (_, Some(region), _) => Destination::Region(region),
+                    (.., Some(position)) => Destination::Position(position),
+                    _ => return,
+                };
+                counters.requested.add(1);
+                self.asked += 1;
+                self.say(TransferRequest {
+                    session,
+                    epoch,
+                    id: format!("r-{}", self.asked),
+                    to,
+                    reason: reason.unwrap_or_else(|| "the player asked".to_owned()),
+                });
+            }
+            Some("position") => {
+                counters.positions_told.add(1);
+                self.say(Report {
+                    session,
+                    epoch,
+                    position: asked.position().unwrap_or(at),
+                    velocity: None,
+                });
+            }
+            Some("kick") => {
+                counters.kicked.add(1);
+                self.say(Kick {
+                    session,
+                    epoch,
+                    code: asked.code.unwrap_or(4000),
+                    reason: reason.unwrap_or_else(|| "the player asked".to_owned()),
+                });
+            }
+            Some("send") => {
+                let to = match (text(&asked.server), text(&asked.region), asked.session) {
+                    (Some(server), ..) => Address::Server(server),
+                    (_, Some(region), _) => Address::Region(region),
+                    (.., Some(session)) => Address::Session(session),
+                    _ => return,
+                };
+                let body = text(&asked.body).unwrap_or_default();
+                self.shared.controls.send(to, body, counters);
+            }
+            _ => {}
+        }
+    }
+
+    /// A control message of the edge.
+    fn order(&mut self, order: ToServer) -> Result<(), Over> {
         let answer = match order {
             ToServer::Attach(order) => {
                 self.is_for(order.session)?;
@@ -271,14 +342,41 @@ impl Talk<'_> {
                     .into(),
                 )
             }
+            ToServer::TransferResult(result) => {
+                self.is_for(result.session)?;
+                let counters = &self.shared.counters;
+                match result.outcome {
+                    Outcome::Done => counters.requests_done.add(1),
+                    Outcome::Refused | Outcome::Superseded | Outcome::Failed => {
+                        counters.requests_failed.add(1);
+                    }
+                }
+                None
+            }
             // News that this game does nothing with.
             ToServer::Leaving(_)
             | ToServer::Suspended(_)
             | ToServer::Resumed(_)
-            | ToServer::TransferResult(_)
             | ToServer::Unsupported(_) => None,
         };
-        Ok(answer.map(|answer| packed(|bytes| answer.encode(bytes))))
+        let attached = match &answer {
+            Some(FromServer::Attached(attached)) => Some(attached.clone()),
+            _ => None,
+        };
+        if let Some(answer) = answer {
+            self.say(answer);
+        }
+        // From the first one on the edge keeps what a failover needs.
+        if let Some(Attached {
+            session,
+            has_state: false,
+            ..
+        }) = attached
+            && self.shared.config.checkpoint_every > 0
+        {
+            self.checkpoint(session, &PlayerState::default(), 0, 0);
+        }
+        Ok(())
     }
 
     /// A link is for the one session that its first control message names.
@@ -309,11 +407,12 @@ impl Talk<'_> {
             Ok(state) => state,
             Err(error) => return Err(broken(&error)),
         };
-        let state = match state.as_deref().map(read_state).transpose() {
+        let state = match state.as_deref().map(states::read).transpose() {
             Ok(state) => state,
             // Another server of this world wrote what this one cannot read: no fault of the edge's.
             Err(error) => {
                 tracing::warn!(%session, %error, "a player's state cannot be read");
+                shared.counters.states_damaged.add(1);
                 shared.counters.refused.add(1);
                 return Ok(refuse.because("the state cannot be read", None));
             }
@@ -393,18 +492,21 @@ impl Talk<'_> {
 
     fn freeze(&mut self, session: SessionId, epoch: Epoch, transfer: TransferId) -> FromServer {
         let shared = self.shared;
-        match shared.fences().freeze(self.link, session, epoch, transfer) {
+        let frozen = shared.fences().freeze(self.link, session, epoch, transfer);
+        match frozen {
             Ok(fence::Frozen {
                 state,
                 received,
                 sent,
             }) => {
                 shared.counters.frozen.add(1);
+                let id = transfer.as_u128();
+                let carried = shared.states.carry(&state, id, &mut self.replies);
                 Frozen {
                     session,
                     epoch,
                     transfer,
-                    carried: carried(&state),
+                    carried,
                     received,
                     sent,
                 }
@@ -449,102 +551,15 @@ impl Refusing {
     }
 }
 
-/// Edges carry states without looking into them; here they are JSON.
-fn read_state(bytes: &[u8]) -> serde_json::Result<PlayerState> {
-    serde_json::from_slice(bytes)
-}
-
-fn carried(state: &PlayerState) -> Carried {
-    let bytes = serde_json::to_vec(state).expect("a struct of numbers and one text is always JSON");
-    // Player ids are bounded, so it is far shorter than what must travel in parts.
-    Carried::Inline(State::from(bytes))
-}
-
-/// Serves an edge's control link to its end.
-pub(super) async fn control(shared: &Shared, mut socket: Socket, mut stop: watch::Receiver<bool>) {
-    let over = tokio::select! {
-        biased;
-        () = stopped(&mut stop) => Over::Ours(1012, "the server stops".to_owned()),
-        over = converse(shared, &mut socket) => over,
-    };
-    close(socket, over).await;
-}
-
-async fn converse(shared: &Shared, socket: &mut Socket) -> Over {
-    let mut loads = interval(shared.config.load_interval.max(Duration::from_millis(10)));
-    loads.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let reply: ControlFromServer = tokio::select! {
-            _ = loads.tick() => load(shared),
-            message = socket.next() => {
-                let message = match message {
-                    Some(Ok(message)) => message,
-                    Some(Err(error)) => return fault(&error),
-                    None => return Over::Theirs,
-                };
-                let bytes = match data(message) {
-                    None => continue,
-                    Some((true, _)) => return Over::Ours(1002, "link messages are binary".to_owned()),
-                    Some((false, bytes)) => bytes,
-                };
-                let Some((&tag, rest)) = bytes.split_first() else {
-                    return Over::Ours(1002, "a link message needs a tag".to_owned());
-                };
-                if Tag::from_byte(tag) != Some(Tag::Control) {
-                    return Over::Ours(1002, format!("tag {tag}: not on a control link"));
-                }
-                match ControlToServer::decode(rest) {
-                    Ok(ControlToServer::ControlPing(ping)) => ControlPong { at: ping.at }.into(),
-                    // Nothing here needs time: players can be moved away at once.
-                    Ok(ControlToServer::Drain(_)) => Draining {}.into(),
-                    // This game's servers say nothing to each other.
-                    Ok(
-                        ControlToServer::Received(_)
-                        | ControlToServer::Undeliverable(_)
-                        | ControlToServer::Unsupported(_),
-                    ) => continue,
-                    Err(Error::Unknown { r#type }) => {
-                        shared.counters.unsupported.add(1);
-                        Unsupported::new(&r#type).into()
-                    }
-                    Err(error) => return broken(&error),
-                }
-            }
-        };
-        if socket
-            .send(packed(|bytes| reply.encode(bytes)))
-            .await
-            .is_err()
-        {
-            return Over::Theirs;
-        }
-    }
-}
-
-/// The `load` message. A demo server does so little that its fill stands for its load.
-fn load(shared: &Shared) -> ControlFromServer {
-    let census = shared.fences().census(shared.now());
-    let sessions = census.authority + census.frozen + census.adopted;
-    #[expect(clippy::cast_precision_loss, reason = "counts of sessions")]
-    let fill = sessions as f64 / shared.config.sessions_max.max(1) as f64;
-    Load {
-        sessions,
-        cpu: Some(fill),
-        memory: Some(fill),
-        tick_ms: Some(0.0),
-    }
-    .into()
-}
-
 /// The close for a control message or a state that breaks the protocol; its reason names the field.
-fn broken(error: &Error) -> Over {
+pub(super) fn broken(error: &Error) -> Over {
     let mut why = error.to_string();
     why.truncate(why.floor_char_boundary(REASON_BYTES_MAX));
     Over::Ours(error.close_code().map_or(1002, |code| code.0), why)
 }
 
 /// A control message as it travels, written by `encode`.
-fn packed(encode: impl FnOnce(&mut Vec<u8>)) -> Message {
+pub(super) fn packed(encode: impl FnOnce(&mut Vec<u8>)) -> Message {
     let mut bytes = Vec::with_capacity(256);
     encode(&mut bytes);
     Message::Binary(Bytes::from(bytes))

@@ -43,7 +43,8 @@ pub(super) fn apply(
     let Some(n) = message.n else {
         return Effect::Quiet;
     };
-    let at = message.position();
+    // The place in a question is not where the player is.
+    let at = message.position().filter(|_| !message.is_ask());
     if let (Some(region), Some(at)) = (shared.config.region, at) {
         counters.outside.add(u64::from(!region.contains(at)));
     }

@@ -51,10 +51,11 @@ impl House {
     }
 }
 
-/// A configuration with that name.
+/// A configuration with that name, which says nothing unasked.
 pub(crate) fn named(name: &str) -> Config {
     Config {
         name: name.to_owned(),
+        checkpoint_every: 0,
         ..Config::default()
     }
 }

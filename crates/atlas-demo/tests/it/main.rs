@@ -5,8 +5,11 @@
     reason = "a test's helper fails by panicking, as a test does"
 )]
 
+mod asks;
 mod bounds;
 mod fencing;
 mod house;
 mod players;
+mod stage;
+mod states;
 mod verification;

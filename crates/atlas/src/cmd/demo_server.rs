@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use atlas_base::Secret;
 use atlas_demo::server::{self, LinkMode, Region, Server};
@@ -45,8 +46,16 @@ pub(crate) struct Options {
     token_file: Option<PathBuf>,
 
     /// Send a checkpoint of a player's state after so many messages; 0 sends none
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 20)]
     checkpoint_every: u64,
+
+    /// Pad players' states to so many bytes, to try the edge with large ones; over 64 KiB they travel in parts
+    #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=16_777_216))]
+    state_bytes: u32,
+
+    /// Ask for so many seconds when the edge drains this server
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    drain_wait: u32,
 
     /// Stop when the standard input closes: whoever started this has gone
     #[arg(long, hide = true)]
@@ -84,6 +93,8 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<ExitCode, Error
         },
         token: token.transpose()?,
         checkpoint_every: options.checkpoint_every,
+        state_bytes: options.state_bytes as usize,
+        drain_wait: Duration::from_secs(options.drain_wait.into()),
         ..server::Config::default()
     };
     super::block_on(Some(1), async {
