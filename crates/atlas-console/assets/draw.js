@@ -7,6 +7,8 @@ import { PULSE_MS } from "./scene.js";
 const FONT = '"Atlas Plex", system-ui, sans-serif';
 /** Above these numbers of players trails are left out and dots get smaller. */
 const TRAILS_MAX = 500;
+/** With more transfers at once than this, each is marked by one ring instead of two. */
+const CROWDED = 5;
 
 export class Drawing {
   #canvas;
@@ -89,7 +91,10 @@ export class Drawing {
     const places = new Map(players.map((player) => [player.id, this.#inside(scene.place(player, moment))]));
     if (!still && players.length <= TRAILS_MAX) this.#trails(context, scene, palette, players, places, moment);
     this.#dots(context, palette, players, places);
-    for (const pulse of scene.pulses) this.#pulse(context, scene, palette, pulse, places.get(pulse.id), now, still);
+    const crowded = scene.pulses.length > CROWDED;
+    for (const pulse of scene.pulses) {
+      this.#pulse(context, scene, palette, pulse, places.get(pulse.id), now, { still, crowded });
+    }
     if (chosen?.region) this.#chosenRegion(context, scene.region(chosen.region));
     for (const id of new Set([hovered, chosen?.player])) {
       const place = id && places.get(id);
@@ -233,7 +238,7 @@ export class Drawing {
   }
 
   /** A ring that opens around the player, and an arc from the old server's side to the new one's. */
-  #pulse(context, scene, palette, pulse, place, now, still) {
+  #pulse(context, scene, palette, pulse, place, now, { still, crowded }) {
     const age = (now - pulse.began) / PULSE_MS;
     if (!place || age < 0 || age > 1) return;
     const failed = pulse.outcome !== "done";
@@ -244,7 +249,7 @@ export class Drawing {
     context.lineCap = "round";
     context.strokeStyle = colour;
     if (failed) context.setLineDash([3, 4]);
-    for (const late of still ? [0.5] : [0, 0.22]) {
+    for (const late of still || crowded ? [0] : [0, 0.22]) {
       const grown = still ? 0.55 : Math.max(0, age - late) / (1 - late);
       if (grown <= 0) continue;
       const eased = 1 - (1 - grown) ** 3;

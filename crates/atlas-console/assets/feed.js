@@ -12,22 +12,56 @@ export class Feed {
   #unsaid = { done: 0, aborted: 0, failed: 0 };
   #saidAt = 0;
   #seen = 0;
+  #waiting = [];
+  #held = false;
+  #frame = 0;
 
   constructor(palette) {
     this.#palette = palette;
     setInterval(() => this.#say(), 1000);
   }
 
+  /** Takes a transfer; rows are drawn together, once a frame, however many came. */
   take(transfer) {
-    const { at_ms, player, session, from, to, reason, outcome, why, held_ms } = transfer;
-    $("feed-empty").hidden = true;
+    this.#seen += 1;
+    if (transfer.outcome in this.#unsaid) this.#unsaid[transfer.outcome] += 1;
+    this.#waiting.push({ ...transfer, time: timeOfDay(transfer.at_ms) });
+    if (this.#waiting.length > ROWS_MAX) this.#waiting.shift();
+    this.#flush();
+  }
+
+  /** Holds the list still, or lets it go on. */
+  hold(held) {
+    this.#held = held;
+    this.#flush();
+  }
+
+  #flush() {
+    if (this.#frame || this.#held || this.#waiting.length === 0) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      if (this.#held) return;
+      $("feed-empty").hidden = true;
+      const rows = $("feed-rows");
+      const scroller = $("feed-scroll");
+      const before = scroller.scrollHeight;
+      rows.prepend(...this.#waiting.reverse().map((transfer) => this.#row(transfer)));
+      this.#waiting = [];
+      while (rows.childElementCount > ROWS_MAX) rows.lastElementChild.remove();
+      // A reader who has scrolled down stays at the row they read.
+      if (scroller.scrollTop > 0) scroller.scrollTop += scroller.scrollHeight - before;
+      setText($("feed-hint"), `${count(this.#seen)} seen, newest first`);
+    });
+  }
+
+  #row({ player, session, from, to, reason, outcome, why, held_ms, time }) {
     const way = [serverName(this.#palette, from), arrow(), serverName(this.#palette, to)];
     if (why && outcome !== "done") way.push(element("span", { className: "why", text: why }));
     const result = element("span", { className: `outcome ${outcome}`, text: outcome });
-    const row = element("tr", {
+    return element("tr", {
       role: "row",
       children: [
-        cell(timeOfDay(at_ms), { className: "time" }),
+        cell(time, { className: "time" }),
         cell(player ?? shortId(session), { className: "player" }),
         cell(way, { className: "way" }),
         cell(reason, { className: "reason" }),
@@ -35,16 +69,6 @@ export class Feed {
         cell(milliseconds(held_ms), { className: "number held" }),
       ],
     });
-    const rows = $("feed-rows");
-    const scroller = $("feed-scroll");
-    const before = scroller.scrollHeight;
-    rows.prepend(row);
-    while (rows.childElementCount > ROWS_MAX) rows.lastElementChild.remove();
-    // A reader who has scrolled down stays at the row they read.
-    if (scroller.scrollTop > 0) scroller.scrollTop += scroller.scrollHeight - before;
-    this.#seen += 1;
-    setText($("feed-hint"), `${count(this.#seen)} seen, newest first`);
-    if (outcome in this.#unsaid) this.#unsaid[outcome] += 1;
   }
 
   /** Politely, and in one sentence for many: a row each time would drown a screen reader. */

@@ -15,8 +15,14 @@ import { Stream } from "./stream.js";
 const $ = (id) => document.getElementById(id);
 
 const palette = new Palette();
-/** Players' names by the short id that the map's frames carry. */
-const names = new Map();
+/** Players' names by the short id that the map's frames carry; the oldest go when there are many. */
+class Names extends Map {
+  set(id, name) {
+    if (this.size >= 20_000) this.delete(this.keys().next().value);
+    return super.set(id, name);
+  }
+}
+const names = new Names();
 const overview = new Overview();
 const feed = new Feed(palette);
 const servers = new Servers(palette);
@@ -38,6 +44,7 @@ const map = new WorldMap(palette, names, {
     const session = await find(id);
     if (session) move.open(session);
   },
+  hold: (paused) => feed.hold(paused),
 });
 
 async function find(id) {

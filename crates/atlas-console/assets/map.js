@@ -18,6 +18,7 @@ export class WorldMap {
   #names;
   #describe;
   #open;
+  #hold;
   #servers = [];
   #drawing = new Drawing($("map-canvas"));
   #reduced = matchMedia("(prefers-reduced-motion: reduce)");
@@ -29,12 +30,16 @@ export class WorldMap {
   #paintedAt = 0;
   #heldFrame = null;
 
-  /** `names`: player by short id. `describe(id)`: asks the node about a player. `open(id)`: the move dialog. */
-  constructor(palette, names, { describe, open }) {
+  /**
+   * `names`: player by short id. `describe(id)`: asks the node about a player. `open(id)`: the move dialog.
+   * `hold(paused)`: what else moves stands still with the map.
+   */
+  constructor(palette, names, { describe, open, hold }) {
     this.#palette = palette;
     this.#names = names;
     this.#describe = describe;
     this.#open = open;
+    this.#hold = hold;
     this.#drawing.recolour();
     const canvas = $("map-canvas");
     new ResizeObserver(() => this.relayout()).observe($("map"));
@@ -153,6 +158,7 @@ export class WorldMap {
     this.#paused = !this.#paused;
     const button = $("map-pause");
     button.setAttribute("aria-pressed", String(this.#paused));
+    this.#hold(this.#paused);
     if (this.#paused) return;
     if (this.#heldFrame) {
       this.scene.clear();

@@ -3,7 +3,7 @@
 /** Players are drawn this far behind the newest frame, so that there is always a frame to walk towards. */
 const BEHIND_MS = 300;
 const TRAIL_MS = 2400;
-export const PULSE_MS = 1900;
+export const PULSE_MS = 1500;
 const PULSES_MAX = 64;
 /** A step of more than this share of the world's width is a jump, not a walk. */
 const JUMP = 0.1;

