@@ -70,6 +70,9 @@ fn measure(options: &Options, folder: PathBuf) -> Result<Report, Error> {
     } else {
         (Vec::new(), Vec::new())
     };
+    if let Some(load) = machine::load_average().filter(|&load| load > cores.len() as f64 / 2.0) {
+        report.note(format!("other programs ran when it began (load average {load}): measure again on a quiet machine"));
+    }
     report.machine(&cores, &target_cores, &other_cores, open_files);
     let setting = Setting {
         atlas: options.atlas.clone(),

@@ -52,3 +52,13 @@ pub fn kernel() -> String {
         .to_string_lossy()
         .into_owned()
 }
+
+/// How many programs wanted a core over the last minute, on average; none if the system does not say.
+pub fn load_average() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg")
+        .ok()?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
