@@ -32,8 +32,31 @@ pub enum Command {
         /// The message.
         message: Message,
     },
-    /// Close a link after what is queued on it has left, or give its dial up. Nothing more is heard of it.
+    /// Close a link after what is queued on it has left, or give its dial up. Nothing more is heard of it. A plain
+    /// link is told so by a close frame, if one can be sent.
     CloseLink {
+        /// The link.
+        link: LinkId,
+    },
+    /// Plain links: pass no further message of the client on by yourself; one that was begun goes on to its end, then
+    /// `InputHeld` answers (at once if none was). From there messages come as `Input`. Settling or an abort ends it:
+    /// `forwards` says so.
+    HoldInput,
+    /// Plain links: send a ping; answered by `Pong`.
+    Ping {
+        /// The link.
+        link: LinkId,
+    },
+    /// Plain links: send a close frame (unless the client's own was passed on already) and go on relaying until the
+    /// server's own close; answered by `LinkClosed`.
+    EndLink {
+        /// The link.
+        link: LinkId,
+        /// The close frame's code; 1005: none.
+        code: u16,
+    },
+    /// Plain links: send the recorded join messages, as the first on this link.
+    Replay {
         /// The link.
         link: LinkId,
     },

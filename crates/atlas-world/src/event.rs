@@ -65,11 +65,24 @@ pub enum Event {
     LinkClosed {
         /// The link.
         link: LinkId,
-        /// The server's close code, if it sent one.
+        /// The server's close code, if it sent one. On plain links it tells a close from a loss: 1005 for a close frame
+        /// without a code, none if no close frame came.
         code: Option<u16>,
         /// The server's close reason.
         reason: String,
     },
+    /// A plain link ended in the middle of a message of which the client has a part: nothing else can follow it.
+    LinkCut {
+        /// The link.
+        link: LinkId,
+    },
+    /// The pong to [`Command::Ping`](crate::Command::Ping) came: the plain server has read all that was sent before.
+    Pong {
+        /// The link.
+        link: LinkId,
+    },
+    /// After [`Command::HoldInput`](crate::Command::HoldInput): the client stands between two messages now.
+    InputHeld,
     /// A control message of a server.
     Answer {
         /// The link it came on.

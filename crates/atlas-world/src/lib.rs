@@ -3,7 +3,8 @@
 //! Role: floor 1, pure: no I/O, no clock, no randomness of its own. It decides; the edge (or the simulator) performs.
 //!
 //! Entry points: [`Session`] is one cooperative player's machine: it takes an [`Event`] and the time, asks its
-//! [`Surroundings`], and appends [`Command`]s that are to be performed in order. [`Regions`] says which server is the
+//! [`Surroundings`], and appends [`Command`]s that are to be performed in order; [`PlainSession`] is that of a player whose
+//! server knows nothing of Atlas, in the same vocabulary. [`Regions`] says which server is the
 //! authority where. [`Directory`] is the compare-and-set that decides who owns a session; [`MemoryDirectory`] keeps
 //! it in this process.
 //!
@@ -22,6 +23,7 @@ mod command;
 mod directory;
 mod event;
 mod motion;
+mod plain;
 mod region;
 mod session;
 mod settings;
@@ -31,10 +33,11 @@ pub use command::{AttachReason, Command, DetachReason, Order, RequestOutcome, Tr
 pub use directory::{Directory, MemoryDirectory, Outcome, Record};
 pub use event::{Answer, Destination, Event, Reason, Timer};
 pub use motion::{Motion, Observed};
+pub use plain::PlainSession;
 pub use region::{Error, Region, Regions};
 #[cfg(feature = "planted-bugs")]
 #[doc(hidden)]
 pub use session::Planted;
 pub use session::{Phase, Session};
-pub use settings::Settings;
+pub use settings::{PlainOrder, Settings};
 pub use surroundings::{LinkId, Message, ServerId, State, Surroundings};

@@ -46,6 +46,8 @@ pub enum Phase {
     Adopting,
     /// The compare-and-set is under way.
     Deciding,
+    /// A plain source was told to close; its last words are awaited.
+    Leaving,
     /// The target is told to act.
     Committing,
     /// The compare-and-set that undoes the transfer is under way.
@@ -259,7 +261,14 @@ impl Session {
             Event::Transfer { to, reason, ticket } => self.asked(to, reason, ticket, turn),
             Event::ClientClosed { code } => self.client_closed(code, turn),
             Event::Kick { code, reason } => self.kicked(code, reason, turn),
+            // Only plain links bring these.
+            Event::LinkCut { .. } | Event::Pong { .. } | Event::InputHeld => {}
         }
+    }
+
+    /// Goes on under newer rules; timers that run go on as they were set.
+    pub fn apply(&mut self, settings: &Arc<Settings>) {
+        self.settings = Arc::clone(settings);
     }
 
     /// The link that client messages may go to straight away: an authority acts, and nothing is to be kept of them.

@@ -33,6 +33,20 @@ pub struct Settings {
     pub max_speed: f64,
     /// A standby link is opened once the border is this near in time; zero never.
     pub preload_within: Duration,
+    /// Plain servers: how long a source may take to answer the ping that tells it is empty, and then to close.
+    pub linger: Duration,
+    /// Plain servers: which comes first, leaving the one or joining the other.
+    pub plain_order: PlainOrder,
+}
+
+/// In which order a plain player changes servers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum PlainOrder {
+    /// The source is left before the target is joined: the player is never at both.
+    #[default]
+    LeaveFirst,
+    /// The target is joined before the source is left: for games that need it. The player is at both for a moment.
+    JoinFirst,
 }
 
 impl Default for Settings {
@@ -50,6 +64,8 @@ impl Default for Settings {
             held_input_bytes_max: 262_144,
             max_speed: 0.0,
             preload_within: Duration::from_secs(3),
+            linger: Duration::from_millis(500),
+            plain_order: PlainOrder::LeaveFirst,
         }
     }
 }

@@ -103,6 +103,11 @@ impl Worker {
                 self.shared.metrics.input_lost.inc_by(lost_input);
             }
             Command::Began { .. } => {}
+            // Only a plain session's machine says these.
+            Command::HoldInput
+            | Command::Ping { .. }
+            | Command::EndLink { .. }
+            | Command::Replay { .. } => {}
             Command::Ended {
                 transfer,
                 from,

@@ -103,6 +103,11 @@ impl World<'_> {
                     self.around_transfer(player);
                 }
             }
+            // Of plain links only.
+            Command::HoldInput
+            | Command::Ping { .. }
+            | Command::EndLink { .. }
+            | Command::Replay { .. } => {}
             Command::Promote { .. }
             | Command::NotifyReset { .. }
             | Command::Ended { .. }
@@ -481,5 +486,9 @@ fn kind(command: &Command) -> u64 {
         Command::Began { to, .. } => 13 | u64::from(to.0) << 8,
         Command::Ended { outcome, .. } => 14 | (*outcome as u64) << 8,
         Command::Refused { ticket, .. } => 15 | ticket << 8,
+        Command::HoldInput => 16,
+        Command::Ping { link } => 17 | u64::from(link.0) << 8,
+        Command::EndLink { link, code } => 18 | u64::from(link.0) << 8 | u64::from(*code) << 40,
+        Command::Replay { link } => 19 | u64::from(link.0) << 8,
     }
 }

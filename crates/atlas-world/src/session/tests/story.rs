@@ -236,6 +236,10 @@ impl Story {
                 Command::Began { reason, to, .. } => format!("began {reason} {}", to.0),
                 Command::Ended { outcome, .. } => format!("ended {outcome}"),
                 Command::Refused { why, .. } => format!("refused: {why}"),
+                Command::HoldInput => "hold".into(),
+                Command::Ping { link } => format!("ping {}", link.0),
+                Command::EndLink { link, code } => format!("end {} {code}", link.0),
+                Command::Replay { link } => format!("replay {}", link.0),
             };
             lines.push(line);
         }
