@@ -145,6 +145,14 @@ impl Health {
         (self.probes_failed + self.passive).min(f64::from(self.thresholds.unhealthy_after) * 2.0)
     }
 
+    /// Goes on under other thresholds; the state changes with the next sign.
+    pub fn apply(&mut self, thresholds: Thresholds) {
+        self.thresholds = Thresholds {
+            unhealthy_after: thresholds.unhealthy_after.max(1),
+            healthy_after: thresholds.healthy_after.max(1),
+        };
+    }
+
     /// Takes one sign in and returns the new state if it changed.
     ///
     /// `now` must not go back; if it does, nothing fades.

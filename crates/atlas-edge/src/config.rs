@@ -16,6 +16,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::Problem;
 use crate::network::Network;
 
+mod discovery;
+mod health;
+mod placement;
+
+pub use discovery::{DiscoveryConfig, Listen, RegistrationConfig};
+pub use health::{HealthConfig, HealthKind};
+pub use placement::{GeographicConfig, LocationConfig, SplitConfig};
+
 /// The edge: where players' WebSockets arrive.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -32,6 +40,8 @@ pub struct EdgeConfig {
     pub proxy_protocol: bool,
     /// What one player may do.
     pub limits: LimitsConfig,
+    /// How game servers register themselves.
+    pub registration: RegistrationConfig,
 }
 
 impl Default for EdgeConfig {
@@ -43,6 +53,7 @@ impl Default for EdgeConfig {
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
             limits: LimitsConfig::default(),
+            registration: RegistrationConfig::default(),
         }
     }
 }
@@ -136,6 +147,12 @@ pub struct WorldConfig {
     pub slow_client: SlowClientConfig,
     /// How servers are watched.
     pub health: HealthConfig,
+    /// Where more servers are found than those named here.
+    pub discovery: DiscoveryConfig,
+    /// How `balance = "geographic"` learns where a client is.
+    pub geographic: GeographicConfig,
+    /// Shares of the new players that go to servers with certain labels.
+    pub splits: Vec<SplitConfig>,
     /// The game servers.
     pub servers: Vec<ServerConfig>,
 }
@@ -151,6 +168,9 @@ impl Default for WorldConfig {
             transfer: TransferConfig::default(),
             slow_client: SlowClientConfig::default(),
             health: HealthConfig::default(),
+            discovery: DiscoveryConfig::default(),
+            geographic: GeographicConfig::default(),
+            splits: Vec::new(),
             servers: Vec::new(),
         }
     }
@@ -228,42 +248,6 @@ impl Default for SlowClientConfig {
     }
 }
 
-/// How servers are watched.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct HealthConfig {
-    /// Time between two checks of a server.
-    pub interval: TimeSpan,
-    /// How long a check may take.
-    pub timeout: TimeSpan,
-    /// What a check is. `tcp`: a connection is accepted.
-    pub kind: HealthKind,
-    /// Failed checks in a row that make a server down.
-    pub unhealthy_after: u32,
-    /// Successful checks in a row that bring it back.
-    pub healthy_after: u32,
-}
-
-impl Default for HealthConfig {
-    fn default() -> Self {
-        Self {
-            interval: TimeSpan::from_secs(2),
-            timeout: TimeSpan::from_secs(1),
-            kind: HealthKind::Tcp,
-            unhealthy_after: 3,
-            healthy_after: 2,
-        }
-    }
-}
-
-/// What a health check is.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HealthKind {
-    /// A TCP connection is accepted.
-    Tcp,
-}
-
 /// One game server.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -281,9 +265,15 @@ pub struct ServerConfig {
     /// Its share of new players beside the others'.
     #[serde(default = "one")]
     pub weight: u32,
+    /// A server that comes (back) gets its full share only after this time.
+    #[serde(default = "slow_start")]
+    pub slow_start: TimeSpan,
     /// The part of the world that it is the authority for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<RegionConfig>,
+    /// Where on the globe it stands, for `balance = "geographic"`: `{ lat = 50.1, lon = 8.7 }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<LocationConfig>,
     /// Words to find it by.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -291,6 +281,27 @@ pub struct ServerConfig {
 
 fn one() -> u32 {
     1
+}
+
+fn slow_start() -> TimeSpan {
+    TimeSpan::from_secs(30)
+}
+
+impl Default for ServerConfig {
+    /// All that is not said; a name and an address must be.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            address: String::new(),
+            link: LinkMode::default(),
+            capacity: 0,
+            weight: one(),
+            slow_start: slow_start(),
+            region: None,
+            location: None,
+            labels: BTreeMap::new(),
+        }
+    }
 }
 
 /// Whether a server speaks `atlas.link.v1`.
@@ -369,43 +380,52 @@ impl Config {
                     "has neither `hosts` nor `paths`, so no player could be told to belong to it; with several worlds each needs one".into(),
                 );
             }
-            if world.servers.is_empty() {
-                complain(
-                    at("servers"),
-                    "is empty; add a [[world.NAME.servers]] with a name and an address".into(),
-                );
-            }
             if !(world.transfer.hysteresis >= 0.0 && world.transfer.hysteresis.is_finite()) {
                 complain(
                     at("transfer.hysteresis"),
                     "is not a distance; write a number from 0 up".into(),
                 );
             }
-            let mut names = std::collections::BTreeSet::new();
-            let mut regions = Vec::new();
-            for (index, server) in world.servers.iter().enumerate() {
-                let at = |key: &str| format!("world.{name}.servers[{index}].{key}");
-                if server.name.is_empty() || server.name.len() > 64 {
-                    complain(at("name"), "must have 1 to 64 characters".into());
-                }
-                if !names.insert(server.name.as_str()) {
+            for (index, split) in world.splits.iter().enumerate() {
+                let at = |key: &str| format!("world.{name}.splits[{index}].{key}");
+                if !(0.0..=1.0).contains(&split.share) {
                     complain(
-                        at("name"),
-                        format!(
-                            "`{}` is already another server's name in this world",
-                            server.name
-                        ),
+                        at("share"),
+                        "is not a share; write a number from 0 to 1".into(),
                     );
                 }
-                if let Err(error) = crate::servers::parse_address(&server.address) {
-                    complain(at("address"), format!("`{}` {error}", server.address));
-                }
-                if let Some(region) = &server.region {
-                    regions.push((ServerId(index as u32), region.region()));
+                if split.labels.is_empty() {
+                    complain(
+                        at("labels"),
+                        "is empty, so every server would be one of these".into(),
+                    );
                 }
             }
-            if let Err(error) = Regions::build(regions, world.transfer.hysteresis) {
-                let (key, what) = region_problem(world, &error);
+            if world.splits.iter().map(|split| split.share).sum::<f64>() > 1.0 + 1e-9 {
+                complain(
+                    at("splits"),
+                    "share out more than all players; make the shares at most 1 together".into(),
+                );
+            }
+            if !(0.0..=1.0).contains(&world.health.ejected_share_max) {
+                complain(
+                    at("health.ejected-share-max"),
+                    "is not a share; write a number from 0 to 1".into(),
+                );
+            }
+            if !world.health.path.starts_with('/')
+                || !world
+                    .health
+                    .path
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic())
+            {
+                complain(
+                    at("health.path"),
+                    "is not a path; write one that begins with /".into(),
+                );
+            }
+            for (key, what) in server_problems(&world.servers, world) {
                 complain(at(&key), what);
             }
         }
@@ -413,18 +433,58 @@ impl Config {
     }
 }
 
-/// The key and the words for a region that cannot be: servers by name.
-fn region_problem(world: &WorldConfig, error: &atlas_world::Error) -> (String, String) {
-    let name = |id: &ServerId| {
-        world
-            .servers
-            .get(id.0 as usize)
-            .map_or("?", |server| server.name.as_str())
-    };
-    let key = |id: &ServerId| format!("servers[{}].region", id.0);
+/// What is wrong with servers of one source, by themselves and beside each other; keys begin with `servers`.
+pub(crate) fn server_problems(
+    servers: &[ServerConfig],
+    world: &WorldConfig,
+) -> Vec<(String, String)> {
+    let mut problems = Vec::new();
+    let mut names = std::collections::BTreeSet::new();
+    let mut regions = Vec::new();
+    for (index, server) in servers.iter().enumerate() {
+        let mut complain =
+            |key: &str, what: String| problems.push((format!("servers[{index}].{key}"), what));
+        if server.name.is_empty() || server.name.len() > 64 {
+            complain("name", "must have 1 to 64 characters".into());
+        }
+        if !names.insert(server.name.as_str()) {
+            let what = "is already another server's name in this world";
+            complain("name", format!("`{}` {what}", server.name));
+        }
+        if let Err(error) = crate::servers::parse_address(&server.address) {
+            complain("address", format!("`{}` {error}", server.address));
+        }
+        if server.location.is_some_and(|location| !location.is_place()) {
+            let what = "is no place on the globe; `lat` is -90 to 90 degrees, `lon` -180 to 180";
+            complain("location", what.into());
+        }
+        if let Some(region) = &server.region {
+            regions.push((ServerId(index as u32), region.region()));
+        }
+    }
+    if let Err(error) = Regions::build(regions, world.transfer.hysteresis) {
+        let name = |id: ServerId| {
+            servers
+                .get(id.0 as usize)
+                .map_or("?", |server| server.name.as_str())
+        };
+        let (server, what) = region_words(&error, name);
+        let key = server.map_or("servers".to_owned(), |id| {
+            format!("servers[{}].region", id.0)
+        });
+        problems.push((key, what));
+    }
+    problems
+}
+
+/// The server and the words for a region that cannot be; `name` gives servers' names.
+pub(crate) fn region_words<'a>(
+    error: &atlas_world::Error,
+    name: impl Fn(ServerId) -> &'a str,
+) -> (Option<ServerId>, String) {
     match error {
         atlas_world::Error::NotFinite { server } => (
-            key(server),
+            Some(*server),
             "has a corner that is not a finite number; write plain numbers".to_owned(),
         ),
         atlas_world::Error::TooSmall {
@@ -433,19 +493,19 @@ fn region_problem(world: &WorldConfig, error: &atlas_world::Error) -> (String, S
             side,
             least,
         } => (
-            key(server),
+            Some(*server),
             format!(
                 "is {side} wide along {axis}; make it at least {least} (four times transfer.hysteresis) wide, with `min` below `max`"
             ),
         ),
         atlas_world::Error::Overlap { first, second } => (
-            key(second),
+            Some(*second),
             format!(
                 "overlaps the region of server `{}`; a place has one authority, so cut `{}` or it",
-                name(first),
-                name(second)
+                name(*first),
+                name(*second)
             ),
         ),
-        _ => ("servers".to_owned(), error.to_string()),
+        _ => (None, error.to_string()),
     }
 }

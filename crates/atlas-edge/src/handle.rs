@@ -30,8 +30,7 @@ impl Handle {
             dialect: world.dialect.name().to_owned(),
             balance: world.config.balance.name().to_owned(),
             servers: world
-                .servers
-                .iter()
+                .shown()
                 .map(|server| ServerView::of(world, server))
                 .collect(),
         });

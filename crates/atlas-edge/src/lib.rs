@@ -25,6 +25,7 @@ mod mail;
 mod metrics;
 mod network;
 mod placement;
+mod reload;
 mod servers;
 mod service;
 mod shared;
@@ -36,10 +37,12 @@ pub use api::{
     WorldView,
 };
 pub use config::{
-    Config, Count, EdgeConfig, HealthConfig, HealthKind, LimitsConfig, LinkMode, RegionConfig,
-    RegionsMode, ServerConfig, SlowClientConfig, TransferConfig, WorldConfig,
+    Config, Count, DiscoveryConfig, EdgeConfig, GeographicConfig, HealthConfig, HealthKind,
+    LimitsConfig, LinkMode, Listen, LocationConfig, RegionConfig, RegionsMode, RegistrationConfig,
+    ServerConfig, SlowClientConfig, SplitConfig, TransferConfig, WorldConfig,
 };
 pub use error::{Error, Problem};
 pub use handle::Handle;
 pub use network::Network;
+pub use reload::ReloadReport;
 pub use service::Edge;

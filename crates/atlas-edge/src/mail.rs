@@ -22,6 +22,8 @@ pub(crate) enum Mail {
         server: ServerId,
         refused: bool,
     },
+    /// The edge has a newer view of worlds, servers and rules.
+    ViewChanged,
     /// A person asks for a transfer.
     Transfer {
         session: SessionId,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use atlas_balance::{Candidate, Chooser, hash_key, usable};
-use atlas_base::Position;
+use atlas_base::{Moment, Position};
 use atlas_world::ServerId;
 
 use crate::servers::World;
@@ -13,6 +13,8 @@ use crate::servers::World;
 #[derive(Default)]
 pub(crate) struct Placement {
     choosers: HashMap<Arc<str>, Chooser>,
+    /// The time now, as the worker last looked.
+    pub(crate) now: Moment,
 }
 
 impl Placement {
@@ -33,16 +35,13 @@ impl Placement {
             return owner;
         }
         // A server held for down is still tried when all are: the check may be wrong, an empty pool surely is.
-        let fit = usable(
-            &world
-                .servers
-                .iter()
-                .map(|server| (server.health(), 1.0))
-                .collect::<Vec<_>>(),
-            1.0,
-        );
-        let candidates: Vec<Candidate> = world
-            .servers
+        let present: Vec<_> = world.present().collect();
+        let members: Vec<_> = present
+            .iter()
+            .map(|server| (server.health(), server.strain()))
+            .collect();
+        let fit = usable(&members, world.config.health.ejected_share_max);
+        let candidates: Vec<Candidate> = present
             .iter()
             .zip(fit)
             .map(|(server, fit)| Candidate {
@@ -50,8 +49,9 @@ impl Placement {
                 weight: server.config.weight,
                 capacity: (server.config.capacity != 0).then_some(server.config.capacity),
                 sessions: server.places(),
-                accepts: fit && server.is_active() && !exclude.contains(&server.id),
-                ..Candidate::default()
+                warmth: server.warmth(self.now),
+                load: server.load(),
+                accepts: fit && server.is_open() && !exclude.contains(&server.id),
             })
             .collect();
         let chooser = match self.choosers.get_mut(&world.name) {
@@ -59,32 +59,27 @@ impl Placement {
             None => self.choosers.entry(world.name.clone()).or_default(),
         };
         let index = chooser.choose(world.config.balance, &candidates, player, random)?;
-        Some(world.servers[index].id)
+        Some(present[index].id)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use atlas_balance::{Algorithm, State};
 
     use super::*;
-    use crate::config::{Config, LinkMode, RegionConfig, ServerConfig, WorldConfig};
+    use crate::config::{Config, RegionConfig, ServerConfig, WorldConfig};
     use crate::servers::View;
 
     fn view(balance: Algorithm) -> View {
         let server = |name: &str, min: f64, max: f64| ServerConfig {
             name: name.into(),
             address: "ws://127.0.0.1:1".into(),
-            link: LinkMode::Auto,
-            capacity: 0,
-            weight: 1,
             region: Some(RegionConfig {
                 min: [min, -1000.0, -1000.0],
                 max: [max, 1000.0, 1000.0],
             }),
-            labels: BTreeMap::new(),
+            ..ServerConfig::default()
         };
         let world = WorldConfig {
             balance,
@@ -121,7 +116,7 @@ mod tests {
             placement.choose(world, &[ServerId(1)], east, None, 0),
             Some(ServerId(0))
         );
-        world.servers[1].set_health(State::Down);
+        world.servers[1].set_health(State::Down, 3.0, Moment::ZERO);
         assert_eq!(
             placement.choose(world, &[], east, None, 0),
             Some(ServerId(0))
@@ -137,7 +132,7 @@ mod tests {
         let view = view(Algorithm::RoundRobin);
         let world = &view.worlds[0];
         for server in &world.servers {
-            server.set_health(State::Down);
+            server.set_health(State::Down, 3.0, Moment::ZERO);
         }
         assert!(
             Placement::default()

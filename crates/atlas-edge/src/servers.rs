@@ -1,87 +1,26 @@
-//! The worlds and their servers as every worker sees them: one immutable view, swapped whole.
+//! Game servers as every worker sees them, and the views that hold them.
 //!
-//! What changes by the moment (places taken, health, what a server turned out to speak) stands in
-//! atomics of the [`Server`] that all views share.
+//! A [`Server`] is what was last told of it and never changes: a change makes a new one. What belongs to the running
+//! process behind it (places taken, health, what it speaks, whether it is being emptied) is its [`Life`], which all
+//! of its versions share.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use atlas_balance::State as HealthState;
-use atlas_base::Position;
-use atlas_wire::dialect::{self, Dialect};
-use atlas_world::{Regions, ServerId, Settings};
+use atlas_balance::{State as HealthState, warmth};
+use atlas_base::Moment;
+use atlas_world::ServerId;
 
-use crate::config::{Config, LinkMode, RegionsMode, ServerConfig, WorldConfig};
-use crate::error::{Error, Problem};
+use crate::config::{LinkMode, ServerConfig};
 
-/// A server's address, taken apart.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Address {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    /// Path and query of the server's own; none: the client's are used.
-    pub(crate) path: Option<String>,
-}
+mod address;
+mod roster;
+mod view;
 
-impl Address {
-    /// The value of the `Host` header.
-    pub(crate) fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// Takes `ws://HOST[:PORT][/PATH]` apart. The error is to be read after the address and says what would be right.
-pub(crate) fn parse_address(text: &str) -> Result<Address, &'static str> {
-    const SHAPE: &str = "is not a server's address; write ws://HOST:PORT or ws://HOST:PORT/PATH";
-    let Some(rest) = text.strip_prefix("ws://") else {
-        return Err(if text.starts_with("wss://") {
-            "asks for TLS to the server, which is not built yet; write ws://HOST:PORT"
-        } else {
-            SHAPE
-        });
-    };
-    if rest
-        .bytes()
-        .any(|byte| byte <= b' ' || byte == 0x7f || byte == b'@' || byte == b'#')
-    {
-        return Err(SHAPE);
-    }
-    let (authority, path) = match rest.find('/') {
-        Some(at) => (&rest[..at], Some(rest[at..].to_owned())),
-        None => (rest, None),
-    };
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(v6) => {
-            let (host, after) = v6.split_once(']').ok_or(SHAPE)?;
-            (host, after.strip_prefix(':'))
-        }
-        None => match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
-        },
-    };
-    let port = match port {
-        Some(port) => port
-            .parse::<u16>()
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or(SHAPE)?,
-        None => 80,
-    };
-    if host.is_empty() {
-        return Err(SHAPE);
-    }
-    Ok(Address {
-        host: host.to_owned(),
-        port,
-        path,
-    })
-}
+pub(crate) use address::{Address, parse_address};
+pub(crate) use roster::{Entry, Roster};
+pub(crate) use view::{View, World};
 
 /// What a server turned out to speak.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,30 +33,109 @@ pub(crate) enum Speaks {
     Plain,
 }
 
-/// One game server.
+/// One game server, as it was last told of.
 pub(crate) struct Server {
     pub(crate) id: ServerId,
     pub(crate) config: ServerConfig,
     pub(crate) address: Address,
-    /// Where the address leads, resolved when the edge was built.
+    /// Where the address led when it was last told of.
     pub(crate) target: SocketAddr,
     pub(crate) region: Option<atlas_world::Region>,
+    /// Since when nobody tells of it any more: it gets nothing new, and is forgotten once its sessions are gone.
+    pub(crate) removed: Option<Moment>,
+    life: Arc<Life>,
+}
+
+/// What changes by the moment. Nothing here is on the way of a message.
+struct Life {
     /// Places taken.
     places: AtomicU32,
     health: AtomicU8,
+    /// The accrued value behind `health`, as the bits of an f32.
+    strain: AtomicU32,
     speaks: AtomicU8,
-    draining: AtomicBool,
+    /// Until when it is being emptied, in milliseconds; 0: it is not.
+    drains_until: AtomicU64,
+    /// When it came or came back, in milliseconds; 0: long ago.
+    came: AtomicU64,
+    /// The load it reported, as the bits of an f32; not a number: it reports none.
+    load: AtomicU32,
+    /// It reported that it takes nobody.
+    closed: AtomicBool,
+    /// It missed heartbeats that it had promised.
+    late: AtomicBool,
+}
+
+impl Life {
+    fn new() -> Self {
+        Self {
+            places: AtomicU32::new(0),
+            health: AtomicU8::new(0),
+            strain: AtomicU32::new(0),
+            speaks: AtomicU8::new(0),
+            drains_until: AtomicU64::new(0),
+            came: AtomicU64::new(0),
+            load: AtomicU32::new(f32::NAN.to_bits()),
+            closed: AtomicBool::new(false),
+            late: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Server {
-    /// Whether a new session may be sent here.
-    pub(crate) fn may_enter(&self) -> bool {
-        self.health() != HealthState::Down && self.is_active() && self.has_place()
+    /// A server that was not known before.
+    fn new(id: ServerId, entry: Entry) -> Self {
+        Self::made(id, entry, Arc::new(Life::new()))
     }
 
-    /// Whether it is not being emptied.
+    fn made(id: ServerId, entry: Entry, life: Arc<Life>) -> Self {
+        Self {
+            id,
+            region: entry.config.region.map(|region| region.region()),
+            config: entry.config,
+            address: entry.address,
+            target: entry.target,
+            removed: None,
+            life,
+        }
+    }
+
+    /// Whether this is what the entry tells.
+    fn is(&self, entry: &Entry) -> bool {
+        self.removed.is_none() && self.config == entry.config && self.target == entry.target
+    }
+
+    /// The same server as it is told of now.
+    fn told(&self, entry: Entry) -> Self {
+        Self::made(self.id, entry, Arc::clone(&self.life))
+    }
+
+    /// The same server, that nobody tells of any more.
+    fn gone(&self, now: Moment) -> Self {
+        Self {
+            id: self.id,
+            config: self.config.clone(),
+            address: self.address.clone(),
+            target: self.target,
+            region: None,
+            removed: Some(now),
+            life: Arc::clone(&self.life),
+        }
+    }
+
+    /// Whether a new session may be sent here.
+    pub(crate) fn may_enter(&self) -> bool {
+        self.health() != HealthState::Down && self.is_open() && self.has_place()
+    }
+
+    /// Whether it is told of and not being emptied.
     pub(crate) fn is_active(&self) -> bool {
-        !self.draining.load(Ordering::Relaxed)
+        self.removed.is_none() && self.drains_until().is_none()
+    }
+
+    /// Whether it is active and did not report that it takes nobody.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_active() && !self.life.closed.load(Ordering::Relaxed)
     }
 
     fn has_place(&self) -> bool {
@@ -126,12 +144,12 @@ impl Server {
 
     /// Places taken: by sessions attached and by those on their way.
     pub(crate) fn places(&self) -> u32 {
-        self.places.load(Ordering::Relaxed)
+        self.life.places.load(Ordering::Relaxed)
     }
 
     /// Takes a place, if there is one.
     pub(crate) fn reserve(&self) -> bool {
-        let before = self.places.fetch_add(1, Ordering::Relaxed);
+        let before = self.life.places.fetch_add(1, Ordering::Relaxed);
         let full = self.config.capacity != 0 && before >= self.config.capacity;
         if full {
             self.release();
@@ -141,29 +159,97 @@ impl Server {
 
     /// Gives a place back.
     pub(crate) fn release(&self) {
-        self.places.fetch_sub(1, Ordering::Relaxed);
+        self.life.places.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// What probes and traffic say; a server that misses its heartbeats is suspect at least.
     pub(crate) fn health(&self) -> HealthState {
-        match self.health.load(Ordering::Relaxed) {
+        match self.life.health.load(Ordering::Relaxed) {
+            0 if self.life.late.load(Ordering::Relaxed) => HealthState::Suspect,
             0 => HealthState::Healthy,
             1 => HealthState::Suspect,
             _ => HealthState::Down,
         }
     }
 
-    pub(crate) fn set_health(&self, state: HealthState) {
+    /// The accrued value behind the health: 0 = nothing speaks against it.
+    pub(crate) fn strain(&self) -> f64 {
+        f64::from(f32::from_bits(self.life.strain.load(Ordering::Relaxed)))
+    }
+
+    /// Takes note of a verdict on its health. One that comes back from being down comes back slowly.
+    pub(crate) fn set_health(&self, state: HealthState, strain: f64, now: Moment) {
         let value = match state {
             HealthState::Healthy => 0,
             HealthState::Suspect => 1,
             HealthState::Down => 2,
         };
-        self.health.store(value, Ordering::Relaxed);
+        let before = self.life.health.swap(value, Ordering::Relaxed);
+        if before == 2 && value != 2 {
+            self.came_at(now);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "it only ranks")]
+        self.life
+            .strain
+            .store((strain as f32).to_bits(), Ordering::Relaxed);
+    }
+
+    /// Takes note that it came, or came back, now: it gets its full share only after `slow-start`.
+    pub(crate) fn came_at(&self, now: Moment) {
+        self.life
+            .came
+            .store(now.as_millis().max(1), Ordering::Relaxed);
+    }
+
+    /// Its share of its weight while it starts slowly: 0.1 to 1.
+    pub(crate) fn warmth(&self, now: Moment) -> f64 {
+        match self.life.came.load(Ordering::Relaxed) {
+            0 => 1.0,
+            came => warmth(
+                now.saturating_since(Moment::from_millis(came)),
+                self.config.slow_start.into(),
+            ),
+        }
+    }
+
+    /// The load it reported: 0 = idle to 1 = full; none if it reports none.
+    pub(crate) fn load(&self) -> Option<f64> {
+        let load = f32::from_bits(self.life.load.load(Ordering::Relaxed));
+        (!load.is_nan()).then_some(f64::from(load))
+    }
+
+    /// Takes note of the load that it reports; not a number: none.
+    pub(crate) fn report_load(&self, load: f32) {
+        self.life.load.store(load.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Takes note of whether it says that it takes players.
+    pub(crate) fn report_accepting(&self, accepting: bool) {
+        self.life.closed.store(!accepting, Ordering::Relaxed);
+    }
+
+    /// Takes note of whether it misses its heartbeats.
+    pub(crate) fn set_late(&self, late: bool) {
+        self.life.late.store(late, Ordering::Relaxed);
+    }
+
+    /// Until when it is being emptied; none if it is not.
+    pub(crate) fn drains_until(&self) -> Option<Moment> {
+        match self.life.drains_until.load(Ordering::Relaxed) {
+            0 => None,
+            until => Some(Moment::from_millis(until)),
+        }
+    }
+
+    /// Begins to empty it, or takes that back (none).
+    pub(crate) fn drain(&self, until: Option<Moment>) {
+        let until = until.map_or(0, |until| until.as_millis().max(1));
+        self.life.drains_until.store(until, Ordering::Relaxed);
     }
 
     /// Whether links to it are cooperative: what the config says, else what was found out.
     pub(crate) fn speaks(&self) -> Speaks {
-        match (self.config.link, self.speaks.load(Ordering::Relaxed)) {
+        match (self.config.link, self.life.speaks.load(Ordering::Relaxed)) {
             (LinkMode::Cooperative, _) | (LinkMode::Auto, 1) => Speaks::Cooperative,
             (LinkMode::Plain, _) | (LinkMode::Auto, 2) => Speaks::Plain,
             (LinkMode::Auto, _) => Speaks::Unknown,
@@ -176,258 +262,80 @@ impl Server {
             Speaks::Cooperative => 1,
             Speaks::Plain => 2,
         };
-        self.speaks.store(value, Ordering::Relaxed);
+        self.life.speaks.store(value, Ordering::Relaxed);
     }
-}
-
-/// One game behind the edge.
-pub(crate) struct World {
-    pub(crate) name: Arc<str>,
-    pub(crate) config: WorldConfig,
-    /// Indexed by [`ServerId`].
-    pub(crate) servers: Vec<Arc<Server>>,
-    pub(crate) regions: Regions,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) dialect: Box<dyn Dialect>,
-}
-
-impl World {
-    pub(crate) fn server(&self, id: ServerId) -> Option<&Arc<Server>> {
-        self.servers.get(id.0 as usize)
-    }
-
-    pub(crate) fn server_named(&self, name: &str) -> Option<&Arc<Server>> {
-        self.servers
-            .iter()
-            .find(|server| server.config.name == name)
-    }
-
-    /// The region's authority, where regions count.
-    pub(crate) fn owner(&self, at: Position) -> Option<ServerId> {
-        match self.config.regions {
-            RegionsMode::Auto => self.regions.owner(at),
-            RegionsMode::Off => None,
-        }
-    }
-}
-
-/// All worlds of this edge, in the order of their names.
-pub(crate) struct View {
-    pub(crate) worlds: Vec<Arc<World>>,
-}
-
-impl View {
-    /// Builds the view of a checked configuration; resolves the servers' hosts.
-    pub(crate) fn build(config: &Config) -> Result<Self, Error> {
-        let worlds = config
-            .worlds
-            .iter()
-            .map(|(name, world)| build_world(name, world).map(Arc::new));
-        Ok(Self {
-            worlds: worlds.collect::<Result<_, _>>()?,
-        })
-    }
-
-    /// The world a request belongs to: by host, then by the longest path, else the one without either.
-    pub(crate) fn route(&self, host: &str, path: &str) -> Option<&Arc<World>> {
-        let host = host.rsplit_once(':').map_or(host, |(name, port)| {
-            if port.bytes().all(|byte| byte.is_ascii_digit()) {
-                name
-            } else {
-                host
-            }
-        });
-        let by_host = || {
-            self.worlds.iter().find(|world| {
-                world
-                    .config
-                    .hosts
-                    .iter()
-                    .any(|known| known.eq_ignore_ascii_case(host))
-            })
-        };
-        let by_path = || {
-            let lengths = self.worlds.iter().filter_map(|world| {
-                let fits = |prefix: &&String| {
-                    path.strip_prefix(prefix.as_str()).is_some_and(|rest| {
-                        rest.is_empty()
-                            || prefix.ends_with('/')
-                            || rest.starts_with('/')
-                            || rest.starts_with('?')
-                    })
-                };
-                let longest = world
-                    .config
-                    .paths
-                    .iter()
-                    .filter(fits)
-                    .map(String::len)
-                    .max()?;
-                Some((longest, world))
-            });
-            lengths
-                .max_by_key(|(length, _)| *length)
-                .map(|(_, world)| world)
-        };
-        let by_default = || {
-            self.worlds
-                .iter()
-                .find(|world| world.config.hosts.is_empty() && world.config.paths.is_empty())
-        };
-        by_host().or_else(by_path).or_else(by_default)
-    }
-}
-
-fn build_world(name: &str, config: &WorldConfig) -> Result<World, Error> {
-    let mut servers = Vec::with_capacity(config.servers.len());
-    for (index, server) in config.servers.iter().enumerate() {
-        servers.push(Arc::new(build_server(index, server)?));
-    }
-    let boxes = servers
-        .iter()
-        .filter_map(|server| Some((server.id, server.region?)));
-    let transfer = &config.transfer;
-    let settings = Settings {
-        hysteresis: transfer.hysteresis,
-        min_interval: transfer.min_interval.into(),
-        dial_timeout: transfer.dial_timeout.into(),
-        freeze_timeout: transfer.freeze_timeout.into(),
-        adopt_timeout: transfer.adopt_timeout.into(),
-        lease: transfer.lease.into(),
-        orphan_window: transfer.orphan_window.into(),
-        unknown_outcome_max: transfer.unknown_outcome_max.into(),
-        held_input_bytes_max: usize::try_from(transfer.held_input_bytes_max.0)
-            .unwrap_or(usize::MAX),
-        max_speed: transfer.max_speed,
-        ..Settings::default()
-    };
-    Ok(World {
-        name: name.into(),
-        regions: Regions::build(boxes, config.transfer.hysteresis).map_err(|error| {
-            Error::Config(vec![Problem {
-                key: format!("world.{name}.servers"),
-                what: error.to_string(),
-            }])
-        })?,
-        servers,
-        settings: Arc::new(settings),
-        dialect: dialect::build(&config.dialect),
-        config: config.clone(),
-    })
-}
-
-fn build_server(index: usize, config: &ServerConfig) -> Result<Server, Error> {
-    let address = parse_address(&config.address).map_err(|what| {
-        Error::Config(vec![Problem {
-            key: config.name.clone(),
-            what: what.to_owned(),
-        }])
-    })?;
-    let unresolved = |source| Error::Resolve {
-        server: config.name.clone(),
-        host: address.host.clone(),
-        source,
-    };
-    let target = (address.host.as_str(), address.port)
-        .to_socket_addrs()
-        .map_err(unresolved)?
-        .next()
-        .ok_or_else(|| unresolved(std::io::ErrorKind::NotFound.into()))?;
-    Ok(Server {
-        // The configuration's bound on servers is far below u32.
-        id: ServerId(index as u32),
-        region: config.region.map(|region| region.region()),
-        config: config.clone(),
-        address,
-        target,
-        places: AtomicU32::new(0),
-        health: AtomicU8::new(0),
-        speaks: AtomicU8::new(0),
-        draining: AtomicBool::new(false),
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    #[test]
-    fn addresses() {
-        let good = |text: &str| parse_address(text).unwrap();
-        assert_eq!(good("ws://127.0.0.1:7001/ws").path.as_deref(), Some("/ws"));
-        assert_eq!(good("ws://[::1]:7001").authority(), "[::1]:7001");
-        assert_eq!(good("ws://game.example").port, 80);
-        for bad in [
-            "",
-            "127.0.0.1:7001",
-            "http://h:1",
-            "ws://",
-            "ws://h:0",
-            "ws://h:70000",
-            "ws://h:x",
-            "ws://a b:1",
-        ] {
-            assert!(
-                parse_address(bad).unwrap_err().contains("write ws://"),
-                "{bad}"
-            );
-        }
-        assert!(parse_address("wss://h:1").unwrap_err().contains("TLS"));
-    }
-
-    #[test]
-    fn worlds_are_found_by_host_then_longest_path() {
-        let world = |hosts: &[&str], paths: &[&str]| WorldConfig {
-            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
-            ..WorldConfig::default()
+    fn server(config: ServerConfig) -> Server {
+        let config = ServerConfig {
+            name: "west".into(),
+            address: "ws://127.0.0.1:1".into(),
+            ..config
         };
-        let worlds = [
-            ("arena", world(&["arena.example"], &[])),
-            ("deep", world(&[], &["/games/deep"])),
-            ("games", world(&[], &["/games"])),
-            ("main", world(&[], &[])),
-        ];
-        let worlds = worlds
-            .into_iter()
-            .map(|(name, world)| (name.to_owned(), world))
-            .collect();
-        let view = View::build(&Config {
-            worlds,
-            ..Config::default()
-        })
-        .unwrap();
-        for (host, path, expected) in [
-            ("Arena.example:9000", "/games", "arena"),
-            ("other", "/games/deep?x=1", "deep"),
-            ("other", "/games/deeper", "games"),
-            ("other", "/gamesome", "main"),
-            ("other", "/", "main"),
-        ] {
-            assert_eq!(
-                &*view.route(host, path).unwrap().name,
-                expected,
-                "{host}{path}"
-            );
-        }
+        Server::new(ServerId(0), Entry::resolve(&config).unwrap())
     }
 
     #[test]
     fn places_are_bounded_by_capacity() {
-        let config = ServerConfig {
-            name: "west".into(),
-            address: "ws://127.0.0.1:1".into(),
-            link: LinkMode::Auto,
+        let server = server(ServerConfig {
             capacity: 2,
-            weight: 1,
-            region: None,
-            labels: Default::default(),
-        };
-        let server = build_server(0, &config).unwrap();
+            ..ServerConfig::default()
+        });
         assert!(server.reserve() && server.reserve());
         assert!(!server.reserve(), "two places, and both are taken");
         assert!(!server.may_enter());
         server.release();
         assert!(server.may_enter());
+    }
+
+    #[test]
+    fn nobody_is_sent_where_nobody_is_taken() {
+        let server = server(ServerConfig::default());
+        assert!(server.may_enter());
+        server.report_accepting(false);
+        assert!(!server.may_enter());
+        server.report_accepting(true);
+        server.drain(Some(Moment::from_millis(5)));
+        assert!(!server.may_enter());
+        server.drain(None);
+        assert!(server.may_enter());
+        assert!(!server.gone(Moment::ZERO).may_enter());
+    }
+
+    #[test]
+    fn missed_heartbeats_make_it_suspect_and_never_better() {
+        let server = server(ServerConfig::default());
+        server.set_late(true);
+        assert_eq!(server.health(), HealthState::Suspect);
+        server.set_health(HealthState::Down, 3.0, Moment::ZERO);
+        assert_eq!(server.health(), HealthState::Down);
+        server.set_health(HealthState::Healthy, 0.0, Moment::ZERO);
+        assert_eq!(server.health(), HealthState::Suspect);
+        server.set_late(false);
+        assert_eq!(server.health(), HealthState::Healthy);
+    }
+
+    #[test]
+    fn a_server_that_came_back_warms_up() {
+        let server = server(ServerConfig {
+            slow_start: atlas_base::TimeSpan::from_secs(10),
+            ..ServerConfig::default()
+        });
+        let at = |seconds| Moment::ZERO + Duration::from_secs(seconds);
+        assert!(
+            (server.warmth(at(0)) - 1.0).abs() < 1e-9,
+            "there since the start"
+        );
+        server.set_health(HealthState::Down, 3.0, at(20));
+        server.set_health(HealthState::Healthy, 0.0, at(30));
+        assert!((server.warmth(at(30)) - 0.1).abs() < 1e-9);
+        assert!((server.warmth(at(35)) - 0.55).abs() < 1e-9);
+        assert!((server.warmth(at(40)) - 1.0).abs() < 1e-9);
     }
 }

@@ -11,7 +11,7 @@ use atlas_runtime::metrics::Registry;
 use atlas_runtime::tasks::Kind;
 use atlas_world::MemoryDirectory;
 use mio::{Poll, Waker};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, Count};
 use crate::error::Error;
@@ -19,7 +19,7 @@ use crate::handle::Handle;
 use crate::health;
 use crate::mail::Mailbox;
 use crate::metrics::Metrics;
-use crate::servers::View;
+use crate::servers::Roster;
 use crate::shared::{Met, Shared};
 use crate::stream::Stream;
 use crate::worker::Worker;
@@ -49,7 +49,8 @@ impl Edge {
         if !problems.is_empty() {
             return Err(Error::Config(problems));
         }
-        let view = View::build(config)?;
+        let mut roster = Roster::new(config)?;
+        let view = roster.view(None, atlas_base::Moment::ZERO)?;
         let metrics = Metrics::declare(registry).map_err(Error::Metrics)?;
         let listener =
             atlas_runtime::net::bind(config.edge.listen, "edge.listen").map_err(Error::Listen)?;
@@ -72,10 +73,11 @@ impl Edge {
         }
         let (met_sender, met) = mpsc::channel(MET_MAX);
         let shared = Arc::new(Shared {
-            edge: config.edge.clone(),
             node: node.to_owned(),
             owner: atlas_balance::hash_key(node.as_bytes()),
+            roster: Mutex::new(roster),
             view: ArcSwap::from_pointee(view),
+            views: watch::Sender::new(0),
             metrics,
             stream: Stream::new(),
             mailboxes,
@@ -129,7 +131,7 @@ impl Edge {
         }
         let (shared, met) = (self.shared, self.met);
         tasks.spawn(Kind::CHORE, "edge-health", async move {
-            health::watch(shared, met).await;
+            health::Watch::new(shared).run(met).await;
             Ok::<(), Error>(())
         });
         let shutdown = tasks.shutdown().clone();

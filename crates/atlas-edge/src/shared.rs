@@ -11,12 +11,11 @@ use arc_swap::ArcSwap;
 use atlas_balance::Observation;
 use atlas_base::{Moment, SessionId};
 use atlas_world::{Directory as _, MemoryDirectory, Outcome, Record, ServerId};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::config::EdgeConfig;
-use crate::mail::Mailbox;
+use crate::mail::{Mail, Mailbox};
 use crate::metrics::Metrics;
-use crate::servers::{Server, View, World};
+use crate::servers::{Roster, Server, View, World};
 use crate::stream::Stream;
 
 /// What traffic met at a server.
@@ -28,12 +27,16 @@ pub(crate) struct Met {
 
 /// What all workers of one edge share.
 pub(crate) struct Shared {
-    pub(crate) edge: EdgeConfig,
     /// This node's id.
     pub(crate) node: String,
     /// This node's id as the directory knows it.
     pub(crate) owner: u64,
+    /// Who tells of which servers. Locked while a view is made of it, so that views follow one another.
+    pub(crate) roster: Mutex<Roster>,
+    /// The newest view; workers load it when they are told to, the rest of the process whenever it looks.
     pub(crate) view: ArcSwap<View>,
+    /// Counts the views, for those who wait for the next one.
+    pub(crate) views: watch::Sender<u64>,
     pub(crate) metrics: Metrics,
     pub(crate) stream: Stream,
     pub(crate) mailboxes: Vec<Mailbox>,
@@ -58,6 +61,45 @@ impl Shared {
 
     pub(crate) fn is_full(&self) -> bool {
         self.connections.load(Ordering::Relaxed) >= self.connections_max
+    }
+
+    /// Changes who is told of, and makes the view of it: either all of it comes about, or, if it cannot stand, nothing.
+    /// Gives what `act` gave, the view before and the view now.
+    ///
+    /// # Errors
+    /// Those of `act`, and [`Error::Config`](crate::Error::Config) if what is told cannot stand beside each other.
+    pub(crate) fn change<T>(
+        &self,
+        act: impl FnOnce(&mut Roster) -> Result<T, crate::Error>,
+    ) -> Result<(T, Arc<View>, Arc<View>), crate::Error> {
+        // What panicked half-way changed a copy.
+        let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = roster.clone();
+        let result = act(&mut next)?;
+        let before = self.view.load_full();
+        let after = Arc::new(next.view(Some(&before), self.now())?);
+        *roster = next;
+        if !after.is(&before) {
+            self.view.store(Arc::clone(&after));
+            for mailbox in &self.mailboxes {
+                mailbox.send(Mail::ViewChanged);
+            }
+        }
+        self.views.send_modify(|count| *count += 1);
+        Ok((result, before, after))
+    }
+
+    /// Who is told of now.
+    pub(crate) fn told(&self) -> Roster {
+        self.roster
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Hears of each change from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.views.subscribe()
     }
 
     /// Takes note of a failed dial.
@@ -99,7 +141,9 @@ impl Shared {
 
     /// Whether an address is a proxy's that is believed.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
-        self.edge
+        self.view
+            .load()
+            .edge
             .trusted_proxies
             .iter()
             .any(|network| network.contains(address))
@@ -107,7 +151,7 @@ impl Shared {
 
     /// Counts a connection of an address; none if it has too many. What is given back says whether it was counted.
     pub(crate) fn address_enter(&self, address: IpAddr) -> Option<bool> {
-        let limit = self.edge.limits.connections_per_address;
+        let limit = self.view.load().edge.limits.connections_per_address;
         if limit == 0 {
             return Some(false);
         }

@@ -33,6 +33,7 @@ mod links;
 mod movable;
 mod orders;
 mod plain;
+mod renewal;
 mod report;
 mod socket;
 mod timers;
@@ -205,9 +206,9 @@ impl Worker {
         rand::rngs::SysRng
             .try_fill_bytes(&mut seed)
             .map_err(std::io::Error::other)?;
+        let view = shared.view.load_full();
         Ok(Self {
             index,
-            view: shared.view.load_full(),
             poll,
             mailbox,
             listener,
@@ -230,8 +231,8 @@ impl Worker {
             now: shared.now(),
             serial: 0,
             last_path: "".into(),
-            message_bytes_max: shared.edge.limits.message_bytes_max.0,
-            rates: Rates::new(&shared.edge.limits),
+            message_bytes_max: view.edge.limits.message_bytes_max.0,
+            rates: Rates::new(&view.edge.limits),
             tally: Tally::default(),
             ticked: Moment::ZERO,
             watched: Moment::ZERO,
@@ -239,6 +240,7 @@ impl Worker {
             stopping: None,
             tickets: HashMap::new(),
             ticket: 0,
+            view,
             shared,
         })
     }
@@ -254,6 +256,7 @@ impl Worker {
                 Err(error) => return Err(error),
             }
             self.now = self.shared.now();
+            self.placement.now = self.now;
             // Sockets before timers: after a pause of the process, what has come counts before what is late.
             for event in &events {
                 self.dispatch(event);
@@ -420,6 +423,7 @@ impl Worker {
                     }
                 }
                 Mail::Stop { deadline } => self.stop(deadline),
+                Mail::ViewChanged => self.renew(),
                 Mail::ServerDown {
                     world,
                     server,

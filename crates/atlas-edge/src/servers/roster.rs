@@ -240,8 +240,10 @@ fn servers(
         .collect();
     let mut servers = Vec::with_capacity(told.len());
     for entry in told {
-        let key = (entry.config.name.as_str(), entry.config.address.as_str());
-        servers.push(match known.get(&key) {
+        let before = known
+            .get(&(entry.config.name.as_str(), entry.config.address.as_str()))
+            .copied();
+        servers.push(match before {
             Some(server) if server.is(&entry) => Arc::clone(server),
             Some(server) => {
                 let again = server.told(entry);
@@ -270,9 +272,7 @@ fn servers(
             Some(since) => (since, Arc::clone(server)),
             None => (now, Arc::new(server.gone(now))),
         })
-        .filter(|(since, server)| {
-            server.places() > 0 || now.saturating_since(*since) < REMEMBERED
-        })
+        .filter(|(since, server)| server.places() > 0 || now.saturating_since(*since) < REMEMBERED)
         .collect();
     gone.sort_by_key(|(since, server)| (std::cmp::Reverse(*since), server.id));
     let mut empty = 0;

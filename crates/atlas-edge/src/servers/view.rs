@@ -80,6 +80,17 @@ impl View {
         super::Roster::new(config)?.view(None, atlas_base::Moment::ZERO)
     }
 
+    /// Whether the two hold the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.edge, &other.edge)
+            && self.worlds.len() == other.worlds.len()
+            && self
+                .worlds
+                .iter()
+                .zip(&other.worlds)
+                .all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+
     /// A world by its name.
     pub(crate) fn world(&self, name: &str) -> Option<&Arc<World>> {
         self.worlds.iter().find(|world| *world.name == *name)

@@ -8,7 +8,7 @@ use crate::config::LimitsConfig;
 const BURST_SECONDS: f32 = 2.0;
 
 /// How fast buckets fill; zero is no limit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rates {
     frames: f32,
     bytes: f32,

@@ -69,11 +69,11 @@ impl Worker {
             serial,
             socket,
             peer,
-            awaits_proxy: self.shared.edge.proxy_protocol && self.shared.trusts(peer.ip()),
+            awaits_proxy: self.view.edge.proxy_protocol && self.shared.trusts(peer.ip()),
             buffer: Vec::new(),
             asked: None,
         });
-        let timeout = *self.shared.edge.limits.handshake_timeout;
+        let timeout = *self.view.edge.limits.handshake_timeout;
         self.timers
             .set(self.now + timeout, Timer::Handshake { key, serial });
         self.handshake_readable(key);
@@ -83,6 +83,17 @@ impl Worker {
         if let Some(handshake) = self.handshakes.get_mut(key) {
             handshake.socket.note(event);
             self.handshake_readable(key);
+        }
+    }
+
+    /// Those who are not joined yet look for a server in the newest view.
+    pub(super) fn handshakes_renew(&mut self) {
+        for (_, handshake) in &mut self.handshakes {
+            if let Some(asked) = &mut handshake.asked
+                && let Some(world) = self.view.world(&asked.world.name)
+            {
+                asked.world = Arc::clone(world);
+            }
         }
     }
 
@@ -146,7 +157,7 @@ impl Worker {
             Ok(key) => key,
             Err(refusal) => return self.handshake_refuse(key, refusal),
         };
-        let origins = &self.shared.edge.limits.origins;
+        let origins = &self.view.edge.limits.origins;
         if let Some(origin) = head.origin()
             && !origins.is_empty()
             && !origins
@@ -454,7 +465,7 @@ impl Worker {
             return self.session_ended();
         }
         // A plain session's pings are the two ends' own matter; that one of them is gone, the kernel finds out.
-        let limits = &self.shared.edge.limits;
+        let limits = &self.view.edge.limits;
         let _ = session
             .client
             .keep_alive(*limits.ping_interval, *limits.ping_timeout);

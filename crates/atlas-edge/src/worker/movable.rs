@@ -14,14 +14,14 @@ use atlas_world::{Event, LinkId, Phase, ServerId, Surroundings};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
-use super::allowance::Allowance;
+use super::allowance::{Allowance, Rates};
 use super::assembler::{Assembler, Piece};
 use super::plain::{About, slow_client};
 use super::socket::{Received, Socket};
 use super::{Again, ROUNDS_MAX, SKIM_BYTES_MAX, Token, Worker};
 use crate::config::RegionsMode;
 use crate::placement::Placement;
-use crate::servers::{Server, World};
+use crate::servers::{Server, View, World};
 
 /// One player whose server speaks `atlas.link.v1`: the server may change under the connection.
 pub(super) struct Movable {
@@ -50,6 +50,17 @@ pub(super) struct Movable {
     stalled: u8,
     /// What the client is told when the machine is through.
     pub(super) farewell: Option<(CloseCode, String)>,
+}
+
+impl Movable {
+    /// Goes on under a newer view; `fresh` are new rates, if they changed.
+    pub(super) fn renew(&mut self, view: &View, fresh: Option<(Rates, Moment)>) {
+        self.about.renew(view);
+        self.machine.apply(&self.about.world.settings);
+        if let Some((rates, now)) = fresh {
+            self.allowance = Allowance::new(rates, now);
+        }
+    }
 }
 
 /// What the machine may ask about the world, answered from the worker's view.
@@ -461,7 +472,7 @@ impl Worker {
 
     /// Looks after all movable sessions: messages that never end, clients that never read or are gone.
     pub(super) fn movable_sweep(&mut self) {
-        let limits = &self.shared.edge.limits;
+        let limits = &self.view.edge.limits;
         let (message_timeout, interval) = (*limits.message_timeout, *limits.ping_interval);
         let patience = interval + *limits.ping_timeout;
         let (mut over, mut silent) = (Vec::new(), Vec::new());

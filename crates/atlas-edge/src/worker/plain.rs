@@ -8,12 +8,12 @@ use atlas_wire::frame::{
     CloseCode, HEADER_BYTES_MAX, Opcode, Side, close_payload, control_frame, copy_masked,
 };
 
-use super::allowance::Allowance;
+use super::allowance::{Allowance, Rates};
 use super::flow::{Flow, HEADROOM};
 use super::socket::{Received, Socket};
 use super::timers::Timer;
 use super::{Again, LINGER, ROUNDS_MAX, SKIM_BYTES_MAX, SKIM_INTERVAL, Token, Worker};
-use crate::servers::{Server, World};
+use crate::servers::{Server, View, World};
 
 /// One player whose server knows nothing of Atlas.
 pub(super) struct Plain {
@@ -72,6 +72,14 @@ impl Plain {
             allowance,
             stalled: 0,
             lingers: false,
+        }
+    }
+
+    /// Goes on under a newer view; `fresh` are new rates, if they changed.
+    pub(super) fn renew(&mut self, view: &View, fresh: Option<(Rates, Moment)>) {
+        self.about.renew(view);
+        if let Some((rates, now)) = fresh {
+            self.allowance = Allowance::new(rates, now);
         }
     }
 
@@ -396,7 +404,7 @@ impl Worker {
 
     /// Looks after all plain sessions: messages that never end, clients that never read.
     pub(super) fn plain_sweep(&mut self) {
-        let message_timeout = *self.shared.edge.limits.message_timeout;
+        let message_timeout = *self.view.edge.limits.message_timeout;
         let mut over = Vec::new();
         for (key, session) in &mut self.plain {
             let unfinished = session.from_client.unfinished_for(self.now);

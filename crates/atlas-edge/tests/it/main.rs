@@ -9,4 +9,5 @@ mod bad_input;
 mod handshake;
 mod limits;
 mod relay;
+mod reload;
 mod support;

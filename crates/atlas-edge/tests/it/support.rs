@@ -1,10 +1,9 @@
 //! A running edge for tests.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use atlas_edge::{Config, Edge, EdgeConfig, Handle, LinkMode, ServerConfig, WorldConfig};
+use atlas_edge::{Config, Edge, EdgeConfig, Handle, ServerConfig, WorldConfig};
 use atlas_runtime::metrics::Registry;
 use atlas_runtime::{MetricsConfig, Shutdown, Tasks};
 use atlas_testkit::Deadline;
@@ -45,11 +44,7 @@ pub(crate) fn server(name: &str, address: &str) -> ServerConfig {
     ServerConfig {
         name: name.to_owned(),
         address: address.to_owned(),
-        link: LinkMode::Auto,
-        capacity: 0,
-        weight: 1,
-        region: None,
-        labels: BTreeMap::new(),
+        ..ServerConfig::default()
     }
 }
 

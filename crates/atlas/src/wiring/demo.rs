@@ -139,7 +139,7 @@ fn world(servers: &Servers) -> WorldConfig {
             min: [server.region.min_x, -HEIGHT, server.region.min_z],
             max: [server.region.max_x, HEIGHT, server.region.max_z],
         }),
-        labels: Default::default(),
+        ..ServerConfig::default()
     });
     WorldConfig {
         servers: servers.collect(),

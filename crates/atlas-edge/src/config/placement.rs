@@ -1,0 +1,45 @@
+//! What new players' places depend on besides `balance`: splits, and where clients and servers are on the map.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A share of the new players goes to the servers with certain labels, the same players always (A/B).
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SplitConfig {
+    /// The labels that a server must have to be one of these.
+    pub labels: BTreeMap<String, String>,
+    /// Share of the new players, 0 to 1, by a stable hash. The shares of all splits of a world are at most 1 together.
+    pub share: f64,
+}
+
+/// How `balance = "geographic"` learns where a client is.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GeographicConfig {
+    /// A request header of the form `LATITUDE,LONGITUDE` in degrees, set by what stands in front. Empty: none.
+    pub header: String,
+    /// A MaxMind-format file with `location.latitude` and `location.longitude`, asked where the header says nothing.
+    /// Read at the start and when the configuration is reloaded. Empty: none.
+    pub database: PathBuf,
+}
+
+/// A place on the globe.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocationConfig {
+    /// Latitude in degrees, north is positive.
+    pub lat: f64,
+    /// Longitude in degrees, east is positive.
+    pub lon: f64,
+}
+
+impl LocationConfig {
+    /// Whether both lie within their bounds.
+    pub fn is_place(&self) -> bool {
+        (-90.0..=90.0).contains(&self.lat) && (-180.0..=180.0).contains(&self.lon)
+    }
+}
