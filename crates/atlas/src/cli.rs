@@ -9,7 +9,7 @@ use crate::cmd;
 use crate::context::Context;
 use crate::terminal::{Paint, say};
 
-/// Run multiplayer worlds: one address for the players, as many game servers behind it as the world needs
+/// Run multiplayer worlds: one address for players, as many game servers behind it as needed
 ///
 /// The edge joins each player to a game server and hands them from one server to the next while their connection stays
 /// open. Without a command, `atlas` runs the roles that its configuration file has sections for.

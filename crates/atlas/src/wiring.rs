@@ -21,7 +21,7 @@ use crate::config::{Config, Role};
 use crate::context::Context;
 use crate::error::Error;
 use crate::terminal::{self, Paint};
-use node::Node;
+use node::{Node, Stop};
 
 /// The program's version.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -65,7 +65,7 @@ async fn start(
     serving: &Serving,
 ) -> Result<Node, Error> {
     let data_dir = loaded.config.node.data_dir(&context.variables);
-    let mut node = Node::begin(loaded.config, data_dir)?;
+    let mut node = Node::begin(loaded.config, data_dir, Stop::AtOnce)?;
     let mut admin = node.admin();
     let mut services = Vec::new();
     for role in roles {

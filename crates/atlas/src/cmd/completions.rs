@@ -9,7 +9,7 @@ use crate::cli::Cli;
 use crate::error::Error;
 use crate::terminal;
 
-/// Print what a shell needs to complete `atlas` by the tab key
+/// Print what a shell needs to complete `atlas`
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  atlas completions bash > ~/.local/share/bash-completion/completions/atlas\n  atlas completions zsh > ~/.zfunc/_atlas\n  atlas completions fish > ~/.config/fish/completions/atlas.fish"

@@ -23,7 +23,9 @@ pub(crate) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Print a commented configuration in which every value is the default
+    /// Print a commented configuration to start from
+    ///
+    /// Every value in it is the default, the two servers at its end excepted
     #[command(
         after_help = "Examples:\n  atlas config example > atlas.toml\n  atlas config example edge"
     )]
@@ -51,7 +53,7 @@ enum What {
 pub(crate) fn run(context: &Context, options: Options) -> Result<ExitCode, Error> {
     match options.what {
         What::Example { roles } => {
-            terminal::print(&runtime::example::<Config>(&config::sections_of(&roles)))?;
+            terminal::print(&example(&roles))?;
         }
         What::Check => check(context)?,
         What::Schema => terminal::print_json(&runtime::schema::<Config>())?,
@@ -65,6 +67,30 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<ExitCode, Error
 pub(super) fn reference() -> Result<(), Error> {
     terminal::print(&runtime::reference::<Config>())
 }
+
+/// The example, with two servers to begin with: a world without any is refused, and an example is to work.
+fn example(roles: &[Role]) -> String {
+    let sections = config::sections_of(roles);
+    let mut text = runtime::example::<Config>(&sections);
+    if sections.contains(&"world") {
+        text.push_str(SERVERS);
+    }
+    text
+}
+
+/// No defaults, unlike the rest of the example.
+const SERVERS: &str = r#"
+## Two servers to begin with, each the authority for one half of the world.
+[[world.main.servers]]
+name = "west"
+address = "ws://127.0.0.1:7001"
+region = { min = [-1000, -1000, -1000], max = [0, 1000, 1000] }
+
+[[world.main.servers]]
+name = "east"
+address = "ws://127.0.0.1:7002"
+region = { min = [0, -1000, -1000], max = [1000, 1000, 1000] }
+"#;
 
 fn check(context: &Context) -> Result<(), Error> {
     let loaded = config::load(context, Vec::new())?;

@@ -17,9 +17,9 @@ use crate::error::Error;
 use crate::terminal;
 use crate::wiring;
 
-/// Run the small game server of the demo: it answers each numbered message of a player once
+/// Run the small game server of the demo
 ///
-/// It is a worked example of a cooperative server, and something to try the edge with. `GET /stats` tells what it saw.
+/// It answers each numbered message of a player once. It is a worked example of a cooperative server, and something to try the edge with. `GET /stats` tells what it saw.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  atlas demo-server --listen 127.0.0.1:7001 --name west --region -1000,-1000:0,1000\n  atlas demo-server --listen 127.0.0.1:7002 --link plain"

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::{Error, FAILED};
 use crate::terminal::{self, Paint, visible};
 
-/// Look for what keeps this node from working, and say what to do about it
+/// Look for what keeps this node from working, and say what to do
 ///
 /// It reads the configuration and looks at ports, limits, folders and game servers; it starts and changes nothing. Exits
 /// with 1 if something has to be mended.

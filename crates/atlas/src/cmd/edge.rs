@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::wiring;
 
-/// Accept players and join them to the game servers of the configuration
+/// Accept players and join them to game servers
 ///
 /// The players' listener is open to all networks, 0.0.0.0:9000, unless the configuration or --listen says otherwise.
 /// SIGTERM and SIGINT drain: nobody new, everybody told to come back; a second one stops at once.

@@ -16,7 +16,7 @@ use crate::error::{Error, FAILED, UNREACHABLE};
 use crate::terminal::{self, Paint, count};
 use crate::wiring;
 
-/// Play many clients against an edge or a game server, and report what came back
+/// Play many clients against an edge and report what came back
 ///
 /// Each client sends at its own steady rate, whether answers come or not. With --verify it speaks the demo's game and
 /// looks whether each message is answered exactly once and in order; without it, any server that sends something back

@@ -23,9 +23,10 @@ pub(crate) fn run(context: &Context, serving: Serving) -> Result<ExitCode, Error
 fn welcome(context: &Context) -> Result<ExitCode, Error> {
     let paint = Paint::stdout();
     let program = &context.program;
+    let width = program.chars().count() + 36;
     let line = |command: &str, what: &str| {
         let command = format!("{program} {command}");
-        format!("  {command:<44}{}\n", paint.dim(what))
+        format!("  {command:<width$}{}\n", paint.dim(what))
     };
     let mut text = format!(
         "{} runs multiplayer worlds: one address for the players, as many game servers behind it as\nthe world needs. There is no configuration file here, so nothing was started.\n\n",
@@ -46,6 +47,6 @@ fn welcome(context: &Context) -> Result<ExitCode, Error> {
     text += "\nLook further:\n";
     text += &line("doctor", "looks for what would keep it from working");
     text += &line("--help", "every command");
-    terminal::print(&text.replace(&format!("{program} {}", " "), &format!("{program}  ")))?;
+    terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::terminal::{self, Align, Paint, Table, count};
 
-/// List the game servers of a running edge: where they are, how they fare, how many players they have
+/// List the game servers of a running edge
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  atlas servers\n  atlas servers --admin http://127.0.0.1:9090 --json"

@@ -17,7 +17,7 @@ const PAGE_MAX: usize = 1000;
 /// names it.
 const ID_SHOWN: usize = 8;
 
-/// List the players' sessions of a running edge: who is where, on which server, since when
+/// List the players' sessions of a running edge
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  atlas sessions\n  atlas sessions --server west --limit 20\n  atlas sessions --search p-12 --json"

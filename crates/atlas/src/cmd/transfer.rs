@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::{Error, FAILED};
 use crate::terminal::{self, Paint, visible};
 
-/// Move one player to another game server while the connection stays open
+/// Move one player to another game server, the connection stays open
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  atlas transfer 6f1c2a90 east\n  atlas transfer p-12 east --json"

@@ -13,7 +13,8 @@ use atlas_edge::{LinkMode, RegionConfig, ServerConfig, WorldConfig};
 use atlas_runtime::config::Loaded;
 use atlas_runtime::{Kind, Shutdown, net};
 
-use super::{edge, node::Node};
+use super::edge;
+use super::node::{Node, Stop};
 use crate::cli::Serving;
 use crate::config::{Config, dialled};
 use crate::context::Context;
@@ -38,7 +39,12 @@ pub(crate) async fn serve(
     players: u32,
     serving: Serving,
 ) -> Result<ExitCode, Error> {
+    let quiet = !loaded.is_set("log.level");
     let mut config = loaded.config;
+    if quiet {
+        // Somebody sits in front of it: what the demo has to say is said in words.
+        config.log.level = "warn".to_owned();
+    }
     if !config.world.is_empty() {
         return Err(Error::DemoBesideWorlds {
             worlds: config.world.into_keys().collect(),
@@ -64,7 +70,7 @@ pub(crate) async fn serve(
         "admin.listen",
     ));
 
-    let mut node = Node::begin(config, data_dir)?;
+    let mut node = Node::begin(config, data_dir, Stop::InTurn)?;
     let servers = Servers::start(&node.after, scratch.path(), context).await?;
     node.config.world.insert(WORLD.to_owned(), world(&servers));
     let edge = edge::build(&mut node)?;

@@ -19,6 +19,15 @@ use crate::error::Error;
 /// How long what outlives the drain may take to end.
 const AFTER_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// When the roles hear that a stop was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stop {
+    /// With everybody else.
+    AtOnce,
+    /// When [`Node::drain`] is called: something else is to end before.
+    InTurn,
+}
+
 /// A process that serves.
 pub(super) struct Node {
     pub(super) config: Config,
@@ -27,7 +36,7 @@ pub(super) struct Node {
     pub(super) tasks: Tasks,
     /// The tasks that outlive the drain: the admin listener, so that one can watch it; the demo's servers.
     pub(super) after: Tasks,
-    /// What signals ask for; the tasks hear of it when it is their turn.
+    /// What signals ask for.
     pub(super) asked: Shutdown,
     logs: Logs,
     token: Token,
@@ -41,10 +50,14 @@ impl Node {
     ///
     /// # Errors
     /// [`Error::Runtime`] if the log level cannot be read or the data folder cannot be written.
-    pub(super) fn begin(config: Config, data_dir: PathBuf) -> Result<Self, Error> {
+    pub(super) fn begin(config: Config, data_dir: PathBuf, stop: Stop) -> Result<Self, Error> {
         let logs = logs::init(&config.log)?;
         super::raise_descriptor_limit();
         let asked = Shutdown::new();
+        let tasks = match stop {
+            Stop::AtOnce => asked.clone(),
+            Stop::InTurn => Shutdown::new(),
+        };
         let reload = signals::listen(&asked)?;
         let token_file = Token::path(&data_dir);
         let token = Token::keep(&token_file)?;
@@ -53,7 +66,7 @@ impl Node {
         Ok(Self {
             config,
             registry,
-            tasks: Tasks::new(Shutdown::new()),
+            tasks: Tasks::new(tasks),
             after: Tasks::new(Shutdown::new()),
             asked,
             logs,
@@ -173,6 +186,7 @@ impl Node {
             after.stop("asked twice");
         });
         let drained = self.tasks.drain(*self.config.node.drain_timeout).await;
+        self.after.shutdown().drain("the roles have ended");
         let ended = self.after.drain(AFTER_TIMEOUT).await;
         forward.abort();
         if let Some(failure) = self.tasks.failure().or_else(|| self.after.failure()) {

@@ -13,11 +13,12 @@ use atlas_demo::WORLD_EXTENT;
 use atlas_demo::server::Region;
 use atlas_runtime::ready::Ready;
 use atlas_runtime::{Kind, Shutdown, Tasks};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::terminal::say;
 
 /// How long a server may take to listen.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -153,6 +154,8 @@ struct Spec {
 #[derive(Debug)]
 struct Running {
     child: Child,
+    /// Held open for as long as the server is to live. (Waiting for the child would close it, if it were the child's.)
+    stdin: Option<ChildStdin>,
     address: SocketAddr,
 }
 
@@ -183,6 +186,7 @@ impl Spec {
             command.args(["--log", level]);
         }
         let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+        let stdin = child.stdin.take();
         let mut looks = interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let begun = Instant::now();
@@ -193,7 +197,11 @@ impl Spec {
                 let address = ready.and_then(|ready| ready.listeners.get("server")?.parse().ok());
                 let address =
                     address.ok_or_else(|| failed("its ready file cannot be read".to_owned()))?;
-                return Ok(Running { child, address });
+                return Ok(Running {
+                    child,
+                    stdin,
+                    address,
+                });
             }
             if let Ok(Some(status)) = child.try_wait() {
                 return Err(failed(format!("it ended at once ({status})")));
@@ -227,12 +235,11 @@ async fn watch(
         };
         list_pid(None);
         let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-        tracing::warn!(
-            server = spec.name,
-            pid,
-            how,
-            "demo server died; it is started again"
-        );
+        let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+        say(&format!(
+            "{}{pid} died ({how}); it is started again",
+            spec.name
+        ));
         let mut pause = RESTART_PAUSE;
         running = loop {
             tokio::select! {
@@ -241,25 +248,25 @@ async fn watch(
             }
             match spec.launch().await {
                 Ok(running) => break running,
-                Err(error) => {
-                    tracing::warn!(server = spec.name, %error, "demo server cannot be started yet")
-                }
+                Err(error) => say(&format!("{error}; another try follows")),
             }
             pause = (pause * 2).min(RESTART_PAUSE_MAX);
         };
-        list_pid(running.child.id());
-        tracing::info!(server = spec.name, pid = running.child.id(), address = %running.address, "demo server is back");
+        let pid = running.child.id();
+        list_pid(pid);
+        say(&format!(
+            "{} is back (pid {})",
+            spec.name,
+            pid.unwrap_or_default()
+        ));
     }
 }
 
 /// Closes the server's standard input, which it takes for its end; kills it if it takes too long.
 async fn stop(spec: &Spec, mut running: Running) -> Result<(), Error> {
-    drop(running.child.stdin.take());
+    drop(running.stdin.take());
     if timeout(STOP_TIMEOUT, running.child.wait()).await.is_err() {
-        tracing::warn!(
-            server = spec.name,
-            "demo server did not end in time; it is killed"
-        );
+        say(&format!("{} did not end in time; it is killed", spec.name));
         // Whatever the system says to that, the handle's end kills it too.
         let _ = running.child.kill().await;
     }
