@@ -23,7 +23,7 @@ use crate::walk::{Movement, Walker};
 const LOST_AFTER: Duration = Duration::from_secs(10);
 /// Between a lost connection and the next dial, at most.
 const REDIAL_MAX: Duration = Duration::from_secs(2);
-/// How long the players' closing may take at the shutdown.
+/// How long waiting for last answers may take at the shutdown, and then closing.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How many players walk where.
@@ -172,10 +172,15 @@ impl Players {
             tasks.spawn(life);
         }
         shutdown.await;
-        phases.send_replace(Phase::Stop);
-        let all = async { while tasks.join_next().await.is_some() {} };
-        // Those that are not gone by then are cut off when the set is dropped.
-        let _ = tokio::time::timeout(STOP_TIMEOUT, all).await;
+        // What is under way is answered first, so that a stop alone loses nothing; then whoever still waits closes.
+        for phase in [Phase::Settle, Phase::Stop] {
+            phases.send_replace(phase);
+            let all = async { while tasks.join_next().await.is_some() {} };
+            // Those that are not gone after both are cut off when the set is dropped.
+            if tokio::time::timeout(STOP_TIMEOUT, all).await.is_ok() {
+                return;
+            }
+        }
     }
 }
 
