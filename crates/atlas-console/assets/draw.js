@@ -325,7 +325,7 @@ export class Drawing {
 }
 
 function margins(width) {
-  return { left: width < 480 ? 40 : 46, right: 1, top: 7, bottom: 26 };
+  return { left: width < 480 ? 43 : 46, right: 1, top: 7, bottom: 26 };
 }
 
 /** The rectangle of the plot and the way from the world's coordinates to pixels and back, with equal scales. */

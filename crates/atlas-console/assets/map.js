@@ -10,7 +10,9 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 /** With reduced motion players are moved by a step at a time, and markers stand still. */
 const STILL_EVERY_MS = 1000;
 const HOVER_PX = 14;
-const HINT = $("map-readout").textContent;
+const HINT = matchMedia("(pointer: coarse)").matches
+  ? "Touch a player or a region."
+  : "Arrow keys move between players, with Shift between regions.";
 
 export class WorldMap {
   scene = new Scene();
@@ -40,6 +42,7 @@ export class WorldMap {
     this.#describe = describe;
     this.#open = open;
     this.#hold = hold;
+    setText($("map-readout"), HINT);
     this.#drawing.recolour();
     const canvas = $("map-canvas");
     new ResizeObserver(() => this.relayout()).observe($("map"));

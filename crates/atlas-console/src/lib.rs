@@ -5,7 +5,7 @@
 //!
 //! Invariants: nothing is loaded from elsewhere and nothing inline runs (the policy on every answer forbids both); every
 //! file has a validator, so that a reload costs a round trip and no bytes. A panel is one module in `assets/` that
-//! `main.js` wires to the stream; a new file needs its line in [`FILES`](files::FILES).
+//! `main.js` wires to the stream; a new file needs its line in `FILES` of `files.rs`.
 
 mod files;
 

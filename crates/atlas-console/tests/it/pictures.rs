@@ -30,7 +30,7 @@ async fn pictures() {
         "closed": 0, "answer_ms": { "p50": 0.6, "p99": 3.9, "max": 11.2 }, "server_changes": 214,
     })));
     let desktop = Viewport {
-        scale: 2.0,
+        scale: 1.5,
         ..Viewport::DESKTOP
     };
     for (size, viewport) in [("desktop", desktop), ("phone", Viewport::PHONE)] {
