@@ -26,6 +26,7 @@ use crate::shared::Shared;
 
 mod allowance;
 mod assembler;
+mod carriage;
 mod dial;
 mod flow;
 mod handshake;
@@ -36,6 +37,7 @@ mod plain;
 mod renewal;
 mod report;
 mod socket;
+mod streams;
 mod timers;
 
 use allowance::Rates;
@@ -486,6 +488,8 @@ impl Worker {
             self.swept = self.now;
             self.plain_sweep();
             self.movable_sweep();
+            self.streams_sweep();
+            self.links_sweep();
             self.settle_machines();
         }
         if self.accept_pending {

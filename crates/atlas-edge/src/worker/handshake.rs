@@ -17,6 +17,7 @@ use rand::RngExt as _;
 
 use super::allowance::Allowance;
 use super::dial::{Dial, DialFailure, DialFor, DialOwner};
+use super::movable::Joined;
 use super::plain::{About, Plain};
 use super::socket::{Received, Socket};
 use super::timers::Timer;
@@ -387,8 +388,9 @@ impl Worker {
         } else {
             offered.answer(switched.subprotocol())
         };
-        // `atlas.v1` is not spoken yet: a client that asks for it alone learns so by the missing answer.
-        let subprotocol = answered.token.filter(|_| !answered.atlas);
+        // In front of a plain server `atlas.v1` is not spoken yet: who asks for it alone learns so by the missing answer.
+        let atlas = answered.atlas && cooperative;
+        let subprotocol = answered.token.filter(|_| answered.atlas == atlas);
         let mut answer = Vec::new();
         accept(&mut answer, &asked.key, subprotocol, Some(switched));
         let sent = socket.send(
@@ -426,14 +428,15 @@ impl Worker {
             .with_label_values(&[&*about.world.name])
             .inc();
         if cooperative {
-            return self.movable_begin(
-                socket,
-                dial.socket,
+            return self.movable_begin(Joined {
+                client: socket,
+                link: dial.socket,
                 about,
-                asked.head,
-                asked.forwarding,
+                head: asked.head,
+                forwarding: asked.forwarding,
+                atlas,
                 behind,
-            );
+            });
         }
         let reserved = if switched.deflate() { RESERVED_1 } else { 0 };
         self.plain_begin(socket, dial.socket, about, reserved, behind);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use atlas_base::Moment;
+
 use atlas_wire::frame::{
     Close, CloseCode, HEADER_BYTES_MAX, Header, Opcode, Side, apply_mask, close_payload,
     control_frame, parse_close,
@@ -11,6 +13,7 @@ use atlas_wire::tag::Tag;
 use atlas_world::{Event, LinkId, Phase};
 
 use super::assembler::{Assembler, Piece};
+use super::carriage::{Carriage, Read};
 use super::socket::{Received, Socket};
 use super::{Again, ROUNDS_MAX, Token, Worker, movable::Movable, orders};
 use crate::servers::Server;
@@ -26,6 +29,8 @@ pub(super) struct Link {
     /// Parts of a large state on their way.
     parts: StateJoiner,
     close: Option<(u16, String)>,
+    /// Since when a ping of ours has had no answer, nor anything else been heard.
+    asked: Option<Moment>,
 }
 
 impl Worker {
@@ -47,6 +52,7 @@ impl Worker {
             server,
             parts: StateJoiner::default(),
             close: None,
+            asked: None,
         });
         if self.links[key]
             .socket
@@ -134,6 +140,37 @@ impl Worker {
             &mut self.pool,
         );
         self.closing_insert(link.socket);
+    }
+
+    /// Takes note of a ping that the machine sends: from now on the server's silence counts.
+    pub(super) fn link_asked(&mut self, session: usize, id: LinkId) {
+        if let Some(key) = self.link_key(session, id) {
+            self.links[key].asked.get_or_insert(self.now);
+        }
+    }
+
+    /// Links whose servers are silent for longer than the lease are lost: their servers act for nobody any more. A link
+    /// that we do not read ourselves proves nothing.
+    pub(super) fn links_sweep(&mut self) {
+        let silent = |link: &Link| {
+            let Some(session) = self.movable.get(link.session) else {
+                return true;
+            };
+            let lease = session.about.world.settings.lease;
+            let silence = link.asked.map(|since| self.now.saturating_since(since));
+            silence.is_some_and(|silence| silence > lease)
+                && session.client.backlog_bytes() < queue_bound(session)
+        };
+        let lost: Vec<usize> = self
+            .links
+            .iter()
+            .filter(|(_, link)| silent(link))
+            .map(|(key, _)| key)
+            .collect();
+        for key in lost {
+            tracing::warn!(server = %self.links[key].server.config.name, "a game server was silent for longer than its lease");
+            self.link_lost(key);
+        }
     }
 
     /// A link's socket is ready, or its turn has come.
@@ -231,6 +268,7 @@ impl Worker {
     fn link_bytes(&mut self, key: usize, received: &[u8]) {
         let mut outgoing = std::mem::take(&mut self.outgoing);
         let link = &mut self.links[key];
+        link.asked = None;
         let (session, id) = (link.session, link.id);
         let mut input = std::mem::replace(&mut link.input, Assembler::new(Side::Server));
         let buffer = input.take(received);
@@ -249,11 +287,10 @@ impl Worker {
                 }
             };
             consumed += length;
-            let (payload, joined);
-            match piece {
+            match &piece {
                 Piece::Part => continue,
                 Piece::Control(Opcode::Ping, ping) => {
-                    let pong = control_frame(Opcode::Pong, &ping, Some(self.mask()));
+                    let pong = control_frame(Opcode::Pong, ping, Some(self.mask()));
                     self.link_send(session, id, &pong);
                     if self.link_key(session, id) != Some(key) {
                         break;
@@ -262,7 +299,7 @@ impl Worker {
                 }
                 Piece::Control(Opcode::Close, close) => {
                     self.link_outgoing(session, &mut outgoing, &mut messages);
-                    let Close { code, reason } = parse_close(&close).unwrap_or(Close {
+                    let Close { code, reason } = parse_close(close).unwrap_or(Close {
                         code: CloseCode::PROTOCOL_ERROR,
                         reason: "",
                     });
@@ -271,41 +308,32 @@ impl Worker {
                     break;
                 }
                 Piece::Control(..) => continue,
-                Piece::Whole(_, whole) => payload = whole,
-                Piece::Joined(_, whole) => {
-                    joined = whole;
-                    payload = &joined;
-                }
+                Piece::Whole(..) | Piece::Joined(..) => {}
             }
-            let Some((&tag, body)) = payload.split_first() else {
-                self.link_outgoing(session, &mut outgoing, &mut messages);
-                self.link_fault(key, CloseCode::PROTOCOL_ERROR, "a message without a tag");
-                break;
-            };
-            match Tag::from_byte(tag) {
-                Some(tag @ (Tag::Text | Tag::Binary)) => {
+            match Carriage::Tagged.read(&piece) {
+                Read::Message(message) => {
                     let Some(owner) = self.movable.get_mut(session) else {
                         break;
                     };
                     if owner.machine.accepts_output(id) {
-                        for_client(tag, body, &mut outgoing);
+                        owner.carriage().write(message, None, &mut outgoing);
                         messages += 1;
                     } else {
                         self.tally.output_fenced += 1;
                     }
                 }
-                Some(tag @ (Tag::Control | Tag::StatePart)) => {
+                Read::Control(tag, body) => {
                     // What the server said before this belongs before what this brings about.
                     self.link_outgoing(session, &mut outgoing, &mut messages);
-                    self.link_control(key, tag, body);
+                    self.link_control(key, tag, &body);
                     self.settle_machines();
                     if self.link_key(session, id) != Some(key) {
                         break;
                     }
                 }
-                None => {
+                Read::Fault(reason) => {
                     self.link_outgoing(session, &mut outgoing, &mut messages);
-                    self.link_fault(key, CloseCode::PROTOCOL_ERROR, "an unknown tag");
+                    self.link_fault(key, CloseCode::PROTOCOL_ERROR, reason);
                     break;
                 }
             }
@@ -418,21 +446,4 @@ fn queue_bound(session: &Movable) -> usize {
         Phase::Settled | Phase::Preloading => bound,
         _ => bound.saturating_mul(2),
     }
-}
-
-/// Writes a server's message as a client without tags gets it.
-fn for_client(tag: Tag, body: &[u8], target: &mut Vec<u8>) {
-    let opcode = tag.opcode().unwrap_or(Opcode::Binary);
-    let header = Header {
-        fin: true,
-        opcode,
-        mask: None,
-        length: body.len() as u64,
-        reserved: 0,
-    };
-    let mut head = [0; HEADER_BYTES_MAX];
-    let length = header.write(&mut head);
-    target.reserve(length + body.len());
-    target.extend_from_slice(&head[..length]);
-    target.extend_from_slice(body);
 }

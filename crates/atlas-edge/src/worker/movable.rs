@@ -1,14 +1,11 @@
 //! Movable sessions, the client's side: whole messages in, to the authority's link or to the machine that holds them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atlas_balance::hash_key;
 use atlas_base::{Moment, Position, TransferId};
-use atlas_wire::frame::{
-    CloseCode, HEADER_BYTES_MAX, Header, Opcode, Side, apply_mask, close_payload, control_frame,
-    copy_masked, parse_close, tagged,
-};
-use atlas_wire::tag::Tag;
+use atlas_wire::frame::{CloseCode, Opcode, Side, close_payload, control_frame, parse_close};
 use atlas_wire::upgrade::{Forwarding, Head};
 use atlas_world::{Event, LinkId, Phase, ServerId, Surroundings};
 use rand::RngExt as _;
@@ -16,8 +13,10 @@ use rand::rngs::StdRng;
 
 use super::allowance::{Allowance, Rates};
 use super::assembler::{Assembler, Piece};
+use super::carriage::{Carriage, Message, Read};
 use super::plain::{About, slow_client};
 use super::socket::{Received, Socket};
+use super::streams::Stream;
 use super::{Again, ROUNDS_MAX, SKIM_BYTES_MAX, Token, Worker};
 use crate::config::RegionsMode;
 use crate::placement::Placement;
@@ -34,6 +33,8 @@ pub(super) struct Movable {
     /// Keys of its open links; mostly one.
     pub(super) links: Vec<usize>,
     pub(super) player: Option<String>,
+    /// The counts of a client that speaks `atlas.v1`.
+    pub(super) stream: Option<Box<Stream>>,
     /// The machine holds as much input as it may.
     pub(super) paused: bool,
     /// The client has said its last; nothing more is read from it.
@@ -52,7 +53,29 @@ pub(super) struct Movable {
     pub(super) farewell: Option<(CloseCode, String)>,
 }
 
+/// A client and the cooperative server it was joined to.
+pub(super) struct Joined<'a> {
+    pub(super) client: Socket,
+    pub(super) link: Socket,
+    pub(super) about: About,
+    pub(super) head: Arc<Head>,
+    pub(super) forwarding: Forwarding,
+    /// Whether the client speaks `atlas.v1`.
+    pub(super) atlas: bool,
+    /// What came with the server's 101.
+    pub(super) behind: &'a [u8],
+}
+
 impl Movable {
+    /// What its client speaks.
+    pub(super) fn carriage(&self) -> Carriage {
+        if self.stream.is_some() {
+            Carriage::Tagged
+        } else {
+            Carriage::Bare
+        }
+    }
+
     /// Goes on under a newer view; `fresh` are new rates, if they changed.
     pub(super) fn renew(&mut self, view: &View, fresh: Option<(Rates, Moment)>) {
         self.about.renew(view);
@@ -114,15 +137,16 @@ impl Surroundings for Around<'_> {
 
 impl Worker {
     /// A session whose first link is open: asks the machine to take over.
-    pub(super) fn movable_begin(
-        &mut self,
-        client: Socket,
-        link: Socket,
-        about: About,
-        head: Arc<Head>,
-        forwarding: Forwarding,
-        behind: &[u8],
-    ) {
+    pub(super) fn movable_begin(&mut self, joined: Joined<'_>) {
+        let Joined {
+            client,
+            link,
+            about,
+            head,
+            forwarding,
+            atlas,
+            behind,
+        } = joined;
         let first = LinkId(0);
         let (serial, server, settings) = (
             about.serial,
@@ -147,6 +171,7 @@ impl Worker {
             head,
             links: Vec::new(),
             player: None,
+            stream: atlas.then(Box::default),
             paused: false,
             ended: false,
             forwarding,
@@ -164,6 +189,7 @@ impl Worker {
             self.happened
                 .push_back((key, serial, Event::ClientClosed { code: None }));
         }
+        self.stream_welcome(key);
         for command in commands.drain(..) {
             self.perform(key, command);
         }
@@ -330,6 +356,7 @@ impl Worker {
     fn movable_client_bytes(&mut self, key: usize, received: &[u8]) {
         let session = &mut self.movable[key];
         (session.heard, session.asked) = (self.now, false);
+        let carriage = session.carriage();
         let mut frames = 0;
         let mut outgoing = std::mem::take(&mut self.outgoing);
         let mut input =
@@ -373,7 +400,24 @@ impl Worker {
                 Piece::Control(..) => continue,
                 Piece::Whole(..) | Piece::Joined(..) => {}
             }
-            if let Some(position) = self.movable_look(key, &piece) {
+            let message = match carriage.read(&piece) {
+                Read::Message(message) => message,
+                Read::Control(tag, body) => {
+                    self.movable_forward(key, &mut outgoing, &mut forwarded);
+                    if let Err((code, reason)) = self.stream_control(key, tag, &body) {
+                        self.movable_client_ended(key, code, reason);
+                        break;
+                    }
+                    continue;
+                }
+                Read::Fault(reason) => {
+                    self.movable_forward(key, &mut outgoing, &mut forwarded);
+                    self.movable_client_ended(key, CloseCode::PROTOCOL_ERROR, reason.to_owned());
+                    break;
+                }
+            };
+            self.stream_received(key);
+            if let Some(position) = self.movable_look(key, &message) {
                 // Earlier messages belong to whoever is the authority before this one is looked at.
                 self.movable_forward(key, &mut outgoing, &mut forwarded);
                 self.step(key, position);
@@ -386,13 +430,13 @@ impl Worker {
             session.about.messages_in += 1;
             self.tally.messages_in += 1;
             if session.machine.forwards().is_some() {
-                for_link(&piece, mask, &mut outgoing);
+                Carriage::Tagged.write(message, Some(mask), &mut outgoing);
                 forwarded += 1;
             } else {
                 self.movable_forward(key, &mut outgoing, &mut forwarded);
-                let mut message = Vec::new();
-                for_link(&piece, mask, &mut message);
-                self.step(key, Event::Input(message.into_boxed_slice()));
+                let mut input = Vec::new();
+                Carriage::Tagged.write(message, Some(mask), &mut input);
+                self.step(key, Event::Input(input.into_boxed_slice()));
                 self.settle_machines();
             }
         }
@@ -438,7 +482,7 @@ impl Worker {
     }
 
     /// Reads a message's player and position where they are wanted.
-    fn movable_look(&mut self, key: usize, piece: &Piece<'_>) -> Option<Event> {
+    fn movable_look(&mut self, key: usize, message: &Message<'_>) -> Option<Event> {
         let session = self.movable.get_mut(key)?;
         let dialect = &session.about.world.dialect;
         if !dialect.skims() {
@@ -449,17 +493,7 @@ impl Worker {
             return None;
         }
         let mut prefix = [0; SKIM_BYTES_MAX];
-        let (text, message) = match piece {
-            Piece::Whole(header, payload) => (
-                header.opcode == Opcode::Text,
-                &*copy_masked(payload, header.mask.unwrap_or_default(), 0, &mut prefix),
-            ),
-            Piece::Joined(opcode, payload) => (
-                *opcode == Opcode::Text,
-                &payload[..payload.len().min(SKIM_BYTES_MAX)],
-            ),
-            _ => return None,
-        };
+        let (text, message) = (message.text, message.look(&mut prefix));
         if session.player.is_none() {
             session.player = dialect.player(message, text);
         }
@@ -577,6 +611,10 @@ impl Worker {
 
     /// The edge stops: every client is told to come back, after the transfer it may be in.
     pub(super) fn movable_stop(&mut self) {
+        let keys: Vec<usize> = self.movable.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.stream_drain(key, Duration::ZERO);
+        }
         for (key, session) in &self.movable {
             let event = Event::Kick {
                 code: CloseCode::RESTART.0,
@@ -584,39 +622,5 @@ impl Worker {
             };
             self.happened.push_back((key, session.about.serial, event));
         }
-    }
-}
-
-/// Writes a client's message as a link carries it: one byte more in front, its mask turned by one, the rest as it came.
-fn for_link(piece: &Piece<'_>, mask: [u8; 4], target: &mut Vec<u8>) {
-    let mut head = [0; HEADER_BYTES_MAX];
-    match piece {
-        Piece::Whole(header, payload) => {
-            let tag = Tag::of_opcode(header.opcode).unwrap_or(Tag::Binary);
-            let (header, first) = tagged(*header, tag.byte());
-            let length = header.write(&mut head);
-            target.reserve(length + 1 + payload.len());
-            target.extend_from_slice(&head[..length]);
-            target.push(first);
-            target.extend_from_slice(payload);
-        }
-        Piece::Joined(opcode, payload) => {
-            let tag = Tag::of_opcode(*opcode).unwrap_or(Tag::Binary);
-            let length = payload.len() as u64 + 1;
-            let header = Header {
-                fin: true,
-                opcode: Opcode::Binary,
-                mask: Some(mask),
-                length,
-                reserved: 0,
-            };
-            let length = header.write(&mut head);
-            target.extend_from_slice(&head[..length]);
-            let start = target.len();
-            target.push(tag.byte());
-            target.extend_from_slice(payload);
-            apply_mask(&mut target[start..], mask, 0);
-        }
-        Piece::Part | Piece::Control(..) => {}
     }
 }

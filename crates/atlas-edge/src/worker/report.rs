@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atlas_base::SessionId;
 use atlas_wire::frame::CloseCode;
-use atlas_world::{Command, Event, Reason, TransferOutcome};
+use atlas_world::{Command, Event, Order, Reason, TransferOutcome};
 use tokio::sync::oneshot;
 
 use super::dial::{DialFor, DialOwner};
@@ -46,6 +46,12 @@ impl Worker {
                 }
             }
             Command::Send { link, epoch, order } => {
+                if matches!(order, Order::Ping) {
+                    self.link_asked(key, link);
+                }
+                let Some(session) = self.movable.get(key) else {
+                    return;
+                };
                 for message in orders::order(session, self.now, epoch, order) {
                     self.link_send_control(key, link, &message);
                 }
@@ -95,9 +101,11 @@ impl Worker {
                 lost_input,
                 state_age,
             } => {
+                let session_id = session.about.id;
+                self.stream_reset(key, reason, lost_input, state_age);
                 // A client that does not speak `atlas.v1` cannot be told; the operator can.
                 tracing::warn!(
-                    session = %session.about.id, %reason, lost_input, state_age_ms = state_age.as_millis() as u64,
+                    session = %session_id, %reason, lost_input, state_age_ms = state_age.as_millis() as u64,
                     "a failover could not carry everything over",
                 );
                 self.shared.metrics.input_lost.inc_by(lost_input);

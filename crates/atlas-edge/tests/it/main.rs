@@ -6,6 +6,7 @@
 )]
 
 mod bad_input;
+mod cooperative;
 mod handshake;
 mod limits;
 mod relay;
