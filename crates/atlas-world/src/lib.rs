@@ -20,8 +20,11 @@
 //!   gives each back exactly once ([`Surroundings::release`]).
 
 mod command;
+mod crossing;
+mod decision;
 mod directory;
 mod event;
+mod held;
 mod motion;
 mod plain;
 mod region;

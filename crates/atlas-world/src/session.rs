@@ -1,20 +1,19 @@
 //! One cooperative player's machine: events and the time in, commands out.
 //!
 //! A settled session is its fields and nothing else; a transfer ([`transfer`]) and the search for a server
-//! ([`failover`]) are boxed while they last. `input.rs` holds and keeps the client's messages, `decision.rs` asks the
-//! directory, `crossing.rs` reads positions.
+//! ([`failover`]) are boxed while they last. `input.rs` keeps the client's messages, `crossing.rs` looks at borders.
 
 use std::sync::Arc;
 
 use atlas_base::{Epoch, Moment, Position, SessionId};
 
 use crate::{
-    AttachReason, Command, Event, LinkId, Motion, Record, ServerId, Settings, Surroundings,
+    AttachReason, Command, Event, LinkId, ServerId, Settings, Surroundings, crossing::Watch,
+    decision::Ledger, held::Held,
 };
 
 mod attach;
 mod crossing;
-mod decision;
 mod events;
 mod failover;
 mod input;
@@ -26,7 +25,7 @@ mod undo;
 
 use crossing::Standby;
 use failover::Seek;
-use input::{Held, Kept};
+use input::Kept;
 use transfer::Handover;
 
 /// Where a session stands.
@@ -103,24 +102,17 @@ struct Turn<'a> {
 pub struct Session {
     id: SessionId,
     settings: Arc<Settings>,
-    /// What the directory is known to hold; until `stored`, what it is asked to hold.
-    record: Record,
-    /// The newest epoch of any attempt, won or lost.
-    newest: Epoch,
+    ledger: Ledger,
     /// The epoch that the authority acts under.
     epoch: Epoch,
     /// When the authority got the player.
     since: Moment,
-    /// No transfer for a region or for balance before this.
-    not_before: Moment,
-    /// When a message was last read for its position.
-    looked: Moment,
+    watch: Watch,
     /// Client messages given to the authority since `attach` or `commit`.
     delivered: u64,
     /// Its messages to the client since then.
     sent: u64,
     work: Work,
-    motion: Option<Box<Motion>>,
     standby: Option<Box<Standby>>,
     kept: Option<Box<Kept>>,
     held: Option<Box<Held>>,
@@ -130,31 +122,19 @@ pub struct Session {
     server: ServerId,
     /// The next dial's id.
     links: u32,
-    requests: u32,
     /// Names the current step's timer.
     steps: u32,
     /// Names standby timers.
     serials: u32,
     transfers: u32,
-    failures: u8,
     /// Servers lost soon after the player came.
     strikes: u8,
-    /// Whether `record` is what the directory was last known to hold.
-    stored: bool,
-    /// A request of an abandoned attempt may still be stored.
-    loose: bool,
     /// Whether a place at `server` is this session's.
     seated: bool,
     /// Whether the servers of this game send checkpoints.
     checkpoints: bool,
     /// Whether the authority was sent anything since the last look at its lease.
     renewed: bool,
-    /// Whether a border is near.
-    belt: bool,
-    /// Whether a recheck is set.
-    rechecks: bool,
-    /// Whether the server tells positions itself.
-    told_positions: bool,
     #[cfg(feature = "planted-bugs")]
     planted: Option<Planted>,
 }
@@ -172,48 +152,31 @@ impl Session {
         now: Moment,
         out: &mut Vec<Command>,
     ) -> Self {
-        let epoch = Epoch(1);
-        let record = Record {
-            server,
-            epoch,
-            transfer: None,
-            owner,
-            generation: 1,
-            previous: None,
-        };
+        let ledger = Ledger::new(owner, server);
+        let epoch = ledger.newest;
         let mut session = Self {
             id,
             settings,
-            record,
-            newest: epoch,
+            ledger,
             epoch,
             since: now,
-            not_before: now,
-            looked: Moment::ZERO,
+            watch: Watch::new(now),
             delivered: 0,
             sent: 0,
             work: Work::Idle,
-            motion: None,
             standby: None,
             kept: None,
             held: None,
             link,
             server,
             links: link.0 + 1,
-            requests: 0,
             steps: 0,
             serials: 0,
             transfers: 0,
-            failures: 0,
             strikes: 0,
-            stored: false,
-            loose: false,
             seated: false,
             checkpoints: false,
             renewed: false,
-            belt: false,
-            rechecks: false,
-            told_positions: false,
             #[cfg(feature = "planted-bugs")]
             planted: None,
         };
@@ -308,7 +271,7 @@ impl Session {
     /// had a position.
     #[must_use]
     pub fn wants_position(&mut self, now: Moment) -> bool {
-        self.wants(now)
+        !matches!(self.work, Work::Closed) && self.watch.wants(now)
     }
 
     /// Which session this is.
@@ -355,7 +318,7 @@ impl Session {
     /// Where the player was last believed to be.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
-        self.motion.as_ref().map(|motion| motion.at)
+        self.watch.position()
     }
 
     /// How many transfers and failovers brought the player to another server.

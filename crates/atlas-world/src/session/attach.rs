@@ -6,10 +6,10 @@ use atlas_base::Epoch;
 
 use super::{
     Session, Turn, Work,
-    decision::{Ask, Ruling},
     failover::{Seek, Stage},
     transfer::STALE_TRIES,
 };
+use crate::decision::{Ask, Ruling};
 use crate::{
     Answer, AttachReason, DetachReason, LinkId, Order, Outcome, Reason, Record, TransferOutcome,
 };
@@ -20,13 +20,13 @@ impl Session {
             self.pick(seek, turn);
             return;
         };
-        seek.epoch = self.next_epoch();
+        seek.epoch = self.ledger.next_epoch();
         let moved = Record {
             server: candidate.server,
             epoch: seek.epoch,
             transfer: seek.begun,
-            previous: self.stored.then_some(self.record.server),
-            ..self.record
+            previous: self.ledger.stored.then_some(self.ledger.record.server),
+            ..self.ledger.record
         };
         seek.stage = Stage::Deciding;
         seek.decision = Some(self.decide(turn.now, moved, turn.out));
@@ -48,7 +48,7 @@ impl Session {
         match decision.rule(request, outcome) {
             Ruling::Stale => self.work = Work::Seek(seek),
             Ruling::Moved => {
-                self.record_won(moved);
+                self.ledger.won(moved);
                 seek.decision = None;
                 self.attach(seek, turn);
             }
@@ -63,10 +63,8 @@ impl Session {
             }
             Ruling::Other(found) => {
                 // A request of an earlier candidate was stored after all (or the directory lost the record).
-                decision.expected = found;
+                self.ledger.found(decision, found);
                 decision.next = Ask::Move;
-                self.record = found.unwrap_or(self.record);
-                self.stored = found.is_some();
                 self.pause_seek(seek, turn);
             }
             Ruling::Foreign => {
@@ -124,7 +122,7 @@ impl Session {
                 ..
             } if ours && seek.stale < STALE_TRIES => {
                 seek.stale += 1;
-                self.newest = self.newest.max(newest);
+                self.ledger.newest = self.ledger.newest.max(newest);
                 self.decide_seek(seek, turn);
             }
             Answer::Refused { .. } if ours => {

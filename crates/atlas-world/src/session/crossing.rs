@@ -1,4 +1,4 @@
-//! Positions: when a border is near, a standby link is opened; once it is crossed for good, the player is moved.
+//! When a border is near a standby link is opened; once it is crossed for good, or somebody asks, the player is moved.
 
 use std::time::Duration;
 
@@ -6,13 +6,9 @@ use atlas_base::{Moment, Position, TransferId, Velocity};
 
 use super::{Session, Turn, Work, transfer::Stage};
 use crate::{
-    Command, Destination, LinkId, Motion, Observed, Order, Reason, RequestOutcome, ServerId, Timer,
+    Command, Destination, LinkId, Motion, Order, Reason, RequestOutcome, ServerId, Timer,
+    crossing::{self, Place},
 };
-
-/// Far from borders a position is read this often.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How soon a crossing is tried again that the target or the directory did not allow.
-const RECHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// A link opened because a border is near. Nobody is moved by a prediction.
 #[derive(Debug)]
@@ -35,108 +31,34 @@ impl Session {
         told: bool,
         turn: &mut Turn<'_>,
     ) {
-        if self.told_positions && !told {
-            return;
+        if self
+            .watch
+            .observe(turn.now, at, velocity, told, &self.settings)
+        {
+            self.consider(turn);
         }
-        self.told_positions = told;
-        let speed_max = if told { 0.0 } else { self.settings.max_speed };
-        match &mut self.motion {
-            Some(motion) => {
-                if motion.observe(turn.now, at, velocity, speed_max) != Observed::Taken {
-                    return;
-                }
-            }
-            None if Motion::is_place(at) => {
-                self.motion = Some(Box::new(Motion::first(turn.now, at, velocity)));
-            }
-            None => return,
-        }
-        self.consider(turn);
     }
 
     /// Whether the player is to be moved, or may soon be, from where it is.
     pub(super) fn consider(&mut self, turn: &mut Turn<'_>) {
-        let Some(motion) = self.motion.as_deref().copied() else {
-            return;
-        };
         if !matches!(self.work, Work::Idle) || self.is_client_gone() {
             return;
         }
-        let Some(outside) = turn.around.outside_by(self.server, motion.at) else {
-            self.belt = false;
-            return;
-        };
-        let settings = &self.settings;
-        let (hysteresis, preload_within) = (settings.hysteresis, settings.preload_within);
-        let reach = motion.velocity.speed() * preload_within.as_secs_f64();
-        self.belt = outside > -reach.max(2.0 * hysteresis);
-        if !self.belt {
-            self.cancel_standby(turn);
-            return;
-        }
-        if outside > hysteresis {
-            self.cross(motion.at, turn);
-        } else if preload_within > Duration::ZERO {
-            let ahead = motion.after(preload_within);
-            let next = turn.around.owner(ahead).filter(|owner| {
-                *owner != self.server
-                    && turn.around.may_enter(*owner)
-                    && turn
-                        .around
-                        .outside_by(self.server, ahead)
-                        .is_some_and(|distance| distance > hysteresis)
-            });
-            if let Some(next) = next {
-                self.prepare(next, turn);
-            }
-        }
-    }
-
-    fn cross(&mut self, at: Position, turn: &mut Turn<'_>) {
-        let Some(owner) = turn.around.owner(at).filter(|it| *it != self.server) else {
-            return;
-        };
-        if !turn.around.may_enter(owner) || !turn.around.directory_reachable() {
-            self.recheck(turn.now + RECHECK_EVERY, turn);
-        } else if turn.now < self.not_before {
-            self.recheck(self.not_before, turn);
-        } else {
-            self.begin_transfer(owner, Reason::Region, None, None, turn);
-        }
-    }
-
-    /// Looks again at `at`, if nothing else does before: a player who stands still sends no position.
-    fn recheck(&mut self, at: Moment, turn: &mut Turn<'_>) {
-        if !self.rechecks {
-            self.rechecks = true;
-            turn.out.push(Command::SetTimer {
-                timer: Timer::Recheck,
-                at,
-            });
+        let place = self
+            .watch
+            .judge(turn.now, self.server, &self.settings, &*turn.around);
+        match place {
+            Place::Unknown | Place::Belt => {}
+            Place::Far => self.cancel_standby(turn),
+            Place::Nearing(next) => self.prepare(next, turn),
+            Place::Crossed(owner) => self.begin_transfer(owner, Reason::Region, None, None, turn),
+            Place::Waits(until) => self.watch.recheck(until, turn.out),
         }
     }
 
     pub(super) fn rechecked(&mut self, turn: &mut Turn<'_>) {
-        self.rechecks = false;
+        self.watch.rechecked();
         self.consider(turn);
-    }
-
-    /// The next transfer waits: longer after each failure.
-    pub(super) fn put_off(&mut self, now: Moment) {
-        self.not_before = now + self.settings.min_interval * (1 << self.failures.min(5));
-    }
-
-    pub(super) fn wants(&mut self, now: Moment) -> bool {
-        if self.told_positions || matches!(self.work, Work::Closed) {
-            return false;
-        }
-        let wanted = self.belt
-            || self.looked == Moment::ZERO
-            || now.saturating_since(self.looked) >= LOOK_EVERY;
-        if wanted {
-            self.looked = now;
-        }
-        wanted
     }
 
     /// The border to `server`'s region is near.
@@ -168,7 +90,7 @@ impl Session {
 
     /// The standby link opened: the server is told who may come.
     pub(super) fn standby_opened(&mut self, link: LinkId, turn: &mut Turn<'_>) {
-        let (Some(standby), Some(motion)) = (&mut self.standby, &self.motion) else {
+        let (Some(standby), Some(motion)) = (&mut self.standby, &self.watch.motion) else {
             return;
         };
         if standby.link != link {
@@ -219,7 +141,7 @@ impl Session {
     pub(super) fn asked(&mut self, to: ServerId, reason: Reason, ticket: u64, turn: &mut Turn<'_>) {
         let why = match self.refusal(to, turn) {
             Some((_, why)) => why,
-            None if reason == Reason::Balance && turn.now < self.not_before => {
+            None if reason == Reason::Balance && turn.now < self.watch.not_before => {
                 "the last transfer was too short ago"
             }
             None => {
@@ -259,16 +181,8 @@ impl Session {
             Work::Idle if self.is_client_gone() => {
                 Some((RequestOutcome::Refused, "the client is gone"))
             }
-            Work::Idle if to == self.server => {
-                Some((RequestOutcome::Refused, "the player is already there"))
-            }
-            Work::Idle if !turn.around.may_enter(to) => {
-                Some((RequestOutcome::Refused, "the target takes no players"))
-            }
-            Work::Idle if !turn.around.directory_reachable() => {
-                Some((RequestOutcome::Refused, "the directory is away"))
-            }
-            Work::Idle => None,
+            Work::Idle => crossing::refusal(self.server, to, &*turn.around)
+                .map(|why| (RequestOutcome::Refused, why)),
             Work::Handover(_) => {
                 Some((RequestOutcome::Superseded, "another transfer is under way"))
             }

@@ -10,9 +10,9 @@ use atlas_base::{Epoch, Moment, TransferId};
 
 use super::{
     Session, Turn, Work,
-    decision::Decision,
     transfer::{self, Handover},
 };
+use crate::decision::Decision;
 use crate::{AttachReason, Command, LinkId, Reason, ServerId, TransferOutcome};
 
 /// The search for a server.
@@ -133,8 +133,8 @@ impl Session {
             reserved: true,
         });
         seek.stage = Stage::Deciding;
-        seek.epoch = self.record.epoch;
-        seek.decision = Some(self.decide(now, self.record, out));
+        seek.epoch = self.ledger.record.epoch;
+        seek.decision = Some(self.decide(now, self.ledger.record, out));
         self.work = Work::Seek(seek);
     }
 
@@ -309,7 +309,7 @@ impl Session {
             reserved: false,
             froze: true,
             stage: transfer::Stage::Adopting,
-            epoch: self.next_epoch(),
+            epoch: self.ledger.next_epoch(),
             decision: None,
             held_since: Some(seek.since),
             stale: 0,
@@ -349,7 +349,7 @@ impl Session {
         why: &'static str,
         turn: &mut Turn<'_>,
     ) {
-        self.loose |= seek.decision.take().is_some_and(|it| it.may_be_stored());
+        self.ledger.abandon(seek.decision.take());
         if let Some(candidate) = seek.candidate.take() {
             if candidate.reserved {
                 turn.around.release(candidate.server);
@@ -468,7 +468,7 @@ impl Session {
     pub(super) fn close_seek(&mut self, mut seek: Box<Seek>, turn: &mut Turn<'_>) {
         let (reason, code) = self.parting();
         if let Some(frozen) = seek.frozen.take() {
-            self.detach(frozen, self.newest, reason, code, turn);
+            self.detach(frozen, self.ledger.newest, reason, code, turn);
         }
         if let Some(candidate) = seek.candidate.take() {
             if seek.stage == Stage::Attaching {

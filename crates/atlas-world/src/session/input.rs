@@ -7,19 +7,6 @@ use atlas_base::Moment;
 use super::{Session, Turn};
 use crate::{Command, LinkId, Message, Reason, State};
 
-/// Input that waits for an authority, and the ends that come after it.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    pub(super) messages: VecDeque<Message>,
-    pub(super) bytes: usize,
-    /// The client is gone, with its close code.
-    pub(super) closed: Option<Option<u16>>,
-    /// The client is to be closed once an authority is settled.
-    pub(super) kick: Option<(u16, String)>,
-    /// The client is paused.
-    pub(super) paused: bool,
-}
-
 /// The newest state of the player, and what was delivered since.
 #[derive(Debug)]
 pub(super) struct Kept {
@@ -67,13 +54,7 @@ impl Session {
             return;
         }
         let bound = self.settings.held_input_bytes_max;
-        let held = self.held.get_or_insert_default();
-        held.bytes += message.len();
-        held.messages.push_back(message);
-        if held.bytes > bound && !held.paused {
-            held.paused = true;
-            out.push(Command::PauseClient);
-        }
+        self.held.get_or_insert_default().hold(message, bound, out);
     }
 
     /// Hands a message to the authority, keeping it if a failover could replay it.
@@ -101,15 +82,11 @@ impl Session {
         let Some(mut held) = self.held.take() else {
             return;
         };
-        for message in std::mem::take(&mut held.messages) {
+        for message in held.take() {
             self.deliver(link, message, out);
         }
-        held.bytes = 0;
-        if held.paused {
-            held.paused = false;
-            out.push(Command::ResumeClient);
-        }
-        if held.closed.is_some() || held.kick.is_some() {
+        held.resume(out);
+        if held.has_end() {
             self.held = Some(held);
         }
     }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use atlas_base::Epoch;
+use atlas_base::{Epoch, Moment};
 
-use super::{Session, Turn, Work, input::Held, transfer};
+use super::{Session, Turn, Work, transfer};
+use crate::decision::{Ask, Decision};
+use crate::held::Held;
 use crate::{Command, DetachReason, LinkId, Order, Reason, Record, ServerId, Timer};
 
 impl Session {
@@ -19,11 +21,6 @@ impl Session {
 
     pub(super) fn is_client_gone(&self) -> bool {
         self.held.as_ref().is_some_and(|held| held.closed.is_some())
-    }
-
-    pub(super) fn next_epoch(&mut self) -> Epoch {
-        self.newest = self.newest.next();
-        self.newest
     }
 
     pub(super) fn dial(&mut self, server: ServerId, turn: &mut Turn<'_>) -> LinkId {
@@ -70,11 +67,21 @@ impl Session {
         self.steps = self.steps.wrapping_add(1);
     }
 
-    /// A record is stored that replaced the one before, so no request made before it can be any more.
-    pub(super) fn record_won(&mut self, record: Record) {
-        self.record = record;
-        self.stored = true;
-        self.loose = false;
+    /// Begins to decide for `moved`, which replaces what is stored now.
+    pub(super) fn decide(
+        &mut self,
+        now: Moment,
+        moved: Record,
+        out: &mut Vec<Command>,
+    ) -> Decision {
+        self.disarm();
+        let span = self.settings.unknown_outcome_max;
+        self.ledger.decide(now, moved, self.steps, span, out)
+    }
+
+    /// Asks the directory.
+    pub(super) fn ask(&mut self, decision: &mut Decision, ask: Ask, out: &mut Vec<Command>) {
+        self.ledger.ask(decision, ask, self.server, out);
     }
 
     /// Another authority: its output counts from here on, and it gets what the state lacks, then what was held.
@@ -92,7 +99,7 @@ impl Session {
         self.promote(link, server, epoch, turn);
         self.replay(link, reason, turn);
         self.deliver_held(link, turn.out);
-        self.put_off(turn.now);
+        self.watch.put_off(turn.now, &self.settings);
     }
 
     /// The first authority.
@@ -125,7 +132,7 @@ impl Session {
         self.epoch = epoch;
         self.since = turn.now;
         self.sent = 0;
-        self.told_positions = false;
+        self.watch.told = false;
         self.renewed = true;
         turn.out.push(Command::Promote { link, server });
     }
@@ -209,6 +216,6 @@ impl Session {
         }
         self.kept = None;
         self.held = None;
-        self.motion = None;
+        self.watch.motion = None;
     }
 }

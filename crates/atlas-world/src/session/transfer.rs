@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use atlas_base::{Epoch, Moment, TransferId};
 
-use super::{
-    Session, Turn, Work,
-    decision::{Ask, Decision, Ruling},
-};
+use super::{Session, Turn, Work};
+use crate::decision::{Ask, Decision, Ruling};
 use crate::{
     Answer, Command, LinkId, Order, Outcome, Reason, Record, RequestOutcome, ServerId,
     TransferOutcome,
@@ -134,7 +132,7 @@ impl Session {
     }
 
     fn freeze(&mut self, mut handover: Box<Handover>, turn: &mut Turn<'_>) {
-        handover.epoch = self.next_epoch();
+        handover.epoch = self.ledger.next_epoch();
         handover.stage = Stage::Freezing;
         handover.froze = true;
         handover.held_since = Some(turn.now);
@@ -208,7 +206,7 @@ impl Session {
                 }
             }
             (Stage::Freezing, Answer::Refused { newest, .. }) if from_source && ours => {
-                self.newest = self.newest.max(newest.unwrap_or_default());
+                self.ledger.newest = self.ledger.newest.max(newest.unwrap_or_default());
                 handover.froze = false;
                 self.undo(handover, "the source refused to freeze", turn);
             }
@@ -251,8 +249,8 @@ impl Session {
         match newest {
             Some(newest) if handover.stale < STALE_TRIES => {
                 handover.stale += 1;
-                self.newest = self.newest.max(newest);
-                handover.epoch = self.next_epoch();
+                self.ledger.newest = self.ledger.newest.max(newest);
+                handover.epoch = self.ledger.next_epoch();
                 self.adopt(handover, turn);
             }
             _ => self.undo(handover, "the target refused the player", turn),
@@ -265,7 +263,7 @@ impl Session {
             epoch: handover.epoch,
             transfer: Some(handover.transfer),
             previous: Some(handover.from),
-            ..self.record
+            ..self.ledger.record
         };
         handover.stage = Stage::Deciding;
         handover.decision = Some(self.decide(turn.now, moved, turn.out));
@@ -293,12 +291,12 @@ impl Session {
         match ruling {
             Ruling::Stale => self.work = Work::Handover(handover),
             Ruling::Moved => {
-                self.record_won(moved);
+                self.ledger.won(moved);
                 handover.decision = None;
                 self.decided(handover, turn);
             }
             Ruling::Undone => {
-                self.record_won(undone.unwrap_or(self.record));
+                self.ledger.won(undone.unwrap_or(self.ledger.record));
                 self.undo(handover, "undone in the directory", turn);
             }
             Ruling::Refused => self.undo(handover, "the directory refused", turn),
@@ -313,9 +311,7 @@ impl Session {
                 self.pause_decision(handover, turn);
             }
             Ruling::Other(found) => {
-                decision.expected = found;
-                self.record = found.unwrap_or(self.record);
-                self.stored = found.is_some();
+                self.ledger.found(decision, found);
                 decision.next = if decision.undo.is_some() {
                     Ask::Undo
                 } else {
@@ -376,7 +372,7 @@ impl Session {
 
     fn settle_handover(&mut self, handover: Box<Handover>, turn: &mut Turn<'_>) {
         let from = self.server;
-        self.failures = 0;
+        self.watch.failures = 0;
         self.install(
             handover.target,
             handover.to,

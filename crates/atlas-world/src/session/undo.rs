@@ -2,10 +2,9 @@
 
 use super::{
     Session, Turn, Work,
-    decision::Ask,
     transfer::{Handover, Stage},
 };
-use crate::{LinkId, Order, RequestOutcome, TransferOutcome};
+use crate::{LinkId, Order, RequestOutcome, TransferOutcome, decision::Ask};
 
 impl Session {
     /// Nothing is decided for the target: the source acts on, or if it is lost, another server goes on with its
@@ -23,8 +22,7 @@ impl Session {
         if handover.reserved {
             turn.around.release(handover.to);
         }
-        self.failures = self.failures.saturating_add(1);
-        self.put_off(turn.now);
+        self.watch.failed(turn.now, &self.settings);
         let Some(source) = handover.source else {
             turn.out
                 .push(handover.ended(turn.now, TransferOutcome::Failed, why));
@@ -45,10 +43,10 @@ impl Session {
         }
         #[cfg(feature = "planted-bugs")]
         match self.planted {
-            Some(super::Planted::ReuseEpoch) => self.newest = self.record.epoch,
+            Some(super::Planted::ReuseEpoch) => self.ledger.newest = self.ledger.record.epoch,
             Some(super::Planted::DropHeldOnAbort) => {
                 if let Some(held) = &mut self.held {
-                    held.messages.clear();
+                    held.drop_messages();
                 }
             }
             _ => {}
@@ -86,7 +84,7 @@ impl Session {
             self.seated = false;
             turn.around.release(self.server);
         }
-        self.failures = self.failures.saturating_add(1);
+        self.watch.failures = self.watch.failures.saturating_add(1);
         let frozen = handover.source;
         if committed && self.strike() {
             self.end_seeking(frozen, turn);

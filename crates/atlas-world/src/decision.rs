@@ -4,14 +4,29 @@
 //! outcome is unknown) the one that undoes it. Both expect the same record, so at most one is ever stored, however
 //! late a request arrives; reading back tells which.
 
-use atlas_base::Moment;
+use std::time::Duration;
 
-use super::Session;
-use crate::{Command, Outcome, Record, Timer};
+use atlas_base::{Epoch, Moment};
+
+use crate::{Command, Outcome, Record, ServerId, Timer};
+
+/// What a session knows of its record, and what it asked for.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// What the directory is known to hold; until `stored`, what it is asked to hold.
+    pub(crate) record: Record,
+    /// The newest epoch of any attempt, won or lost.
+    pub(crate) newest: Epoch,
+    requests: u32,
+    /// Whether `record` is what the directory was last known to hold.
+    pub(crate) stored: bool,
+    /// A request of an abandoned attempt may still be stored.
+    pub(crate) loose: bool,
+}
 
 /// What is asked of the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(crate) enum Ask {
     /// Store the record that moves the session.
     Move,
     /// Store the record that undoes the attempt.
@@ -22,17 +37,17 @@ pub(super) enum Ask {
 
 /// One attempt's question to the directory.
 #[derive(Debug)]
-pub(super) struct Decision {
+pub(crate) struct Decision {
     /// What the record must replace.
-    pub(super) expected: Option<Record>,
+    pub(crate) expected: Option<Record>,
     /// The record that moves the session.
-    pub(super) moved: Record,
+    pub(crate) moved: Record,
     /// The record that undoes the attempt, once it has been asked for.
-    pub(super) undo: Option<Record>,
+    pub(crate) undo: Option<Record>,
     /// What is asked when the pause ends.
-    pub(super) next: Ask,
+    pub(crate) next: Ask,
     /// Names this decision's outcome timer.
-    pub(super) serial: u32,
+    pub(crate) serial: u32,
     asked: Ask,
     /// The request under way; none while pausing.
     request: Option<u64>,
@@ -43,7 +58,7 @@ pub(super) struct Decision {
 
 /// What an answer means for the attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Ruling {
+pub(crate) enum Ruling {
     /// Not an answer to what is waited for.
     Stale,
     /// The session is moved.
@@ -78,17 +93,17 @@ impl Decision {
     }
 
     /// Whether an answer is under way.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.request.is_some()
     }
 
     /// Whether a request of this attempt, or of one before, may still be stored.
-    pub(super) fn may_be_stored(&self) -> bool {
+    pub(crate) fn may_be_stored(&self) -> bool {
         self.unsure || self.request.is_some()
     }
 
     /// What `outcome` of `request` means.
-    pub(super) fn rule(&mut self, request: u64, outcome: Outcome) -> Ruling {
+    pub(crate) fn rule(&mut self, request: u64, outcome: Outcome) -> Ruling {
         if self.request != Some(request) {
             return Ruling::Stale;
         }
@@ -126,34 +141,66 @@ impl Decision {
     }
 
     /// The next pause before asking again, in milliseconds: 0, then 50 doubling up to 1,600.
-    pub(super) fn next_pause_ms(&mut self) -> u64 {
+    pub(crate) fn next_pause_ms(&mut self) -> u64 {
         let pauses = self.pauses;
         self.pauses = (pauses + 1).min(7);
         if pauses == 0 { 0 } else { 25 << pauses.min(6) }
     }
 }
 
-impl Session {
-    /// Begins to decide for `moved`, which replaces what is stored now.
-    pub(super) fn decide(
+impl Ledger {
+    /// Of a session that is about to be born at `server`; `owner` names the edge node.
+    pub(crate) fn new(owner: u64, server: ServerId) -> Self {
+        let epoch = Epoch(1);
+        Self {
+            record: Record {
+                server,
+                epoch,
+                transfer: None,
+                owner,
+                generation: 1,
+                previous: None,
+            },
+            newest: epoch,
+            requests: 0,
+            stored: false,
+            loose: false,
+        }
+    }
+
+    /// An epoch that no attempt of this edge used.
+    pub(crate) fn next_epoch(&mut self) -> Epoch {
+        self.newest = self.newest.next();
+        self.newest
+    }
+
+    /// Begins to decide for `moved`, which replaces what is stored now; within `span`, or the timer `serial` fires.
+    pub(crate) fn decide(
         &mut self,
         now: Moment,
         moved: Record,
+        serial: u32,
+        span: Duration,
         out: &mut Vec<Command>,
     ) -> Decision {
-        self.disarm();
         let expected = self.stored.then_some(self.record);
-        let mut decision = Decision::new(expected, moved, self.steps, self.loose);
+        let mut decision = Decision::new(expected, moved, serial, self.loose);
         out.push(Command::SetTimer {
             timer: Timer::Outcome(decision.serial),
-            at: now + self.settings.unknown_outcome_max,
+            at: now + span,
         });
-        self.ask(&mut decision, Ask::Move, out);
+        self.ask(&mut decision, Ask::Move, moved.server, out);
         decision
     }
 
-    /// Asks the directory.
-    pub(super) fn ask(&mut self, decision: &mut Decision, ask: Ask, out: &mut Vec<Command>) {
+    /// Asks the directory; undoing goes back to `back`.
+    pub(crate) fn ask(
+        &mut self,
+        decision: &mut Decision,
+        ask: Ask,
+        back: ServerId,
+        out: &mut Vec<Command>,
+    ) {
         self.requests += 1;
         let request = u64::from(self.requests);
         decision.asked = ask;
@@ -161,11 +208,8 @@ impl Session {
         let record = match ask {
             Ask::Move => decision.moved,
             Ask::Undo => *decision.undo.get_or_insert_with(|| Record {
-                server: self.server,
-                epoch: {
-                    self.newest = self.newest.next();
-                    self.newest
-                },
+                server: back,
+                epoch: self.next_epoch(),
                 transfer: None,
                 previous: Some(decision.moved.server),
                 ..decision.moved
@@ -181,14 +225,32 @@ impl Session {
             record,
         });
     }
+
+    /// A record is stored that replaced the one before, so no request made before it can be any more.
+    pub(crate) fn won(&mut self, record: Record) {
+        self.record = record;
+        self.stored = true;
+        self.loose = false;
+    }
+
+    /// The directory holds something else of this owner, or nothing: that is what the next attempt replaces.
+    pub(crate) fn found(&mut self, decision: &mut Decision, found: Option<Record>) {
+        decision.expected = found;
+        self.record = found.unwrap_or(self.record);
+        self.stored = found.is_some();
+    }
+
+    /// The attempt is given up as it is.
+    pub(crate) fn abandon(&mut self, decision: Option<Decision>) {
+        self.loose |= decision.is_some_and(|it| it.may_be_stored());
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use atlas_base::{Epoch, TransferId};
+    use atlas_base::TransferId;
 
     use super::*;
-    use crate::ServerId;
 
     fn record(epoch: u64, owner: u64) -> Record {
         Record {
