@@ -49,7 +49,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
                     "--no-deps",
                     "--document-private-items",
                 ])
-                .env("RUSTDOCFLAGS", "-D warnings"),
+                // Private items are documented too, so links to them lead somewhere.
+                .env(
+                    "RUSTDOCFLAGS",
+                    "-D warnings -A rustdoc::private-intra-doc-links",
+                ),
         )
     });
     let mut counts = Counts::default();
