@@ -17,11 +17,15 @@ use crate::error::Problem;
 use crate::network::Network;
 
 mod discovery;
+mod drain;
 mod health;
+mod messages;
 mod placement;
 
 pub use discovery::{DiscoveryConfig, Listen, RegistrationConfig};
+pub use drain::DrainConfig;
 pub use health::{HealthConfig, HealthKind};
+pub use messages::MessagesConfig;
 pub use placement::{GeographicConfig, LocationConfig, SplitConfig};
 
 /// The edge: where players' WebSockets arrive.
@@ -153,6 +157,10 @@ pub struct WorldConfig {
     pub geographic: GeographicConfig,
     /// Shares of the new players that go to servers with certain labels.
     pub splits: Vec<SplitConfig>,
+    /// How a server is emptied.
+    pub drain: DrainConfig,
+    /// Messages that servers send to each other.
+    pub messages: MessagesConfig,
     /// The game servers.
     pub servers: Vec<ServerConfig>,
 }
@@ -171,6 +179,8 @@ impl Default for WorldConfig {
             discovery: DiscoveryConfig::default(),
             geographic: GeographicConfig::default(),
             splits: Vec::new(),
+            drain: DrainConfig::default(),
+            messages: MessagesConfig::default(),
             servers: Vec::new(),
         }
     }

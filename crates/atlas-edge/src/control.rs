@@ -99,7 +99,11 @@ impl Controls {
     }
 
     /// Tells a server that it is drained, and where its answers go. None if there is no link to it.
-    pub(crate) fn drain(&self, key: &Key, deadline: Duration) -> Option<mpsc::Receiver<DrainAnswer>> {
+    pub(crate) fn drain(
+        &self,
+        key: &Key,
+        deadline: Duration,
+    ) -> Option<mpsc::Receiver<DrainAnswer>> {
         let open = self.get(key)?;
         let (sender, answers) = mpsc::channel(ANSWERS_MAX);
         open.state().drain = Some(sender);
@@ -178,7 +182,11 @@ async fn keep(shared: Arc<Shared>, key: Key) -> Key {
         match dial::dial(&shared.node, &world, &server).await {
             Ok(socket) => {
                 backoff = first;
-                tracing::debug!(world = world_name, server = server_name, "a control link is open");
+                tracing::debug!(
+                    world = world_name,
+                    server = server_name,
+                    "a control link is open"
+                );
                 let over = link::run(&shared, &key, &world, &server, socket).await;
                 tracing::debug!(world = world_name, server = server_name, %over, "a control link ended");
                 if over.is_lost() {
@@ -187,7 +195,12 @@ async fn keep(shared: Arc<Shared>, key: Key) -> Key {
             }
             Err(error) => {
                 let labels = [world_name, server_name];
-                shared.metrics.control.dials_failed.with_label_values(&labels).inc();
+                shared
+                    .metrics
+                    .control
+                    .dials_failed
+                    .with_label_values(&labels)
+                    .inc();
                 tracing::debug!(world = world_name, server = server_name, %error, "a control link could not be opened");
             }
         }

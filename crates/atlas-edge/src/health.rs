@@ -135,7 +135,14 @@ impl Watch {
                 self.known.remove(&key);
                 continue;
             };
-            let probe = probe::run(world.config.health.clone(), Arc::clone(server));
+            let config = world.config.health.clone();
+            // Whoever answers on its control link is asked there: a process that hangs still accepts connections.
+            if let Some(answered) = self.shared.controls.ping(&key, &self.shared) {
+                self.probes
+                    .spawn(async move { (key, probe::answered(config, answered).await) });
+                continue;
+            }
+            let probe = probe::run(config, Arc::clone(server));
             self.probes.spawn(async move { (key, probe.await) });
         }
     }

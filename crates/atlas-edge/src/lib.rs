@@ -18,6 +18,7 @@
 mod admin;
 mod api;
 mod config;
+mod control;
 mod error;
 mod handle;
 mod health;
@@ -37,9 +38,10 @@ pub use api::{
     WorldView,
 };
 pub use config::{
-    Config, Count, DiscoveryConfig, EdgeConfig, GeographicConfig, HealthConfig, HealthKind,
-    LimitsConfig, LinkMode, Listen, LocationConfig, RegionConfig, RegionsMode, RegistrationConfig,
-    ServerConfig, SlowClientConfig, SplitConfig, TransferConfig, WorldConfig,
+    Config, Count, DiscoveryConfig, DrainConfig, EdgeConfig, GeographicConfig, HealthConfig,
+    HealthKind, LimitsConfig, LinkMode, Listen, LocationConfig, MessagesConfig, RegionConfig,
+    RegionsMode, RegistrationConfig, ServerConfig, SlowClientConfig, SplitConfig, TransferConfig,
+    WorldConfig,
 };
 pub use error::{Error, Problem};
 pub use handle::Handle;

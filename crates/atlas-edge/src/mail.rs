@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::Error;
 use crate::api::{SessionView, TransferView};
+use crate::worker::Ask;
 
 /// One message to a worker.
 pub(crate) enum Mail {
@@ -35,6 +36,8 @@ pub(crate) enum Mail {
         query: Arc<SessionsQuery>,
         reply: oneshot::Sender<SessionsFound>,
     },
+    /// Somebody asks about sessions.
+    Ask(Ask),
     /// Stop: nobody new, everybody told; at the deadline whoever is left is cut.
     Stop { deadline: Moment },
 }

@@ -23,6 +23,7 @@ pub(crate) struct Metrics {
     pub(crate) input_lost: IntCounter,
     pub(crate) transfers: IntCounterVec,
     pub(crate) hold_seconds: Histogram,
+    pub(crate) control: crate::control::Metrics,
 }
 
 impl Metrics {
@@ -106,6 +107,7 @@ impl Metrics {
                 "How long a player's input was held in a transfer that was done.",
                 &HOLD_SECONDS,
             )?,
+            control: crate::control::Metrics::declare(registry)?,
         })
     }
 }

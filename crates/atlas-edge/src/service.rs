@@ -14,6 +14,7 @@ use mio::{Poll, Waker};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, Count};
+use crate::control::{self, Controls};
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::health;
@@ -84,6 +85,7 @@ impl Edge {
             loads: (0..count).map(|_| AtomicUsize::new(0)).collect(),
             connections: AtomicUsize::new(0),
             connections_max: connections_max(config),
+            controls: Controls::default(),
             met: met_sender,
             addresses: Mutex::default(),
             directory: Mutex::new(MemoryDirectory::default()),
@@ -130,6 +132,11 @@ impl Edge {
                 .map_err(Error::Spawn)?;
         }
         let (shared, met) = (self.shared, self.met);
+        let controls = control::watch(shared.clone());
+        tasks.spawn(Kind::CHORE, "edge-control", async move {
+            controls.await;
+            Ok::<(), Error>(())
+        });
         tasks.spawn(Kind::CHORE, "edge-health", async move {
             health::Watch::new(shared).run(met).await;
             Ok::<(), Error>(())

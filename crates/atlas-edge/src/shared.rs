@@ -13,6 +13,7 @@ use atlas_base::{Moment, SessionId};
 use atlas_world::{Directory as _, MemoryDirectory, Outcome, Record, ServerId};
 use tokio::sync::{mpsc, watch};
 
+use crate::control::Controls;
 use crate::mail::{Mail, Mailbox};
 use crate::metrics::Metrics;
 use crate::servers::{Roster, Server, View, World};
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     /// Connections of all workers.
     pub(crate) connections: AtomicUsize,
     pub(crate) connections_max: usize,
+    /// The control links to servers.
+    pub(crate) controls: Controls,
     /// To the health checks; bounded, and what does not fit is not needed: the server is failing loudly enough.
     pub(crate) met: mpsc::Sender<Met>,
     /// Connections by address, where they are limited.

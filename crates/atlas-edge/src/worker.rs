@@ -121,6 +121,7 @@ impl From<mio::Token> for Token {
 /// A socket whose reading was cut short so that others get their turn.
 #[derive(Clone, Copy, Debug)]
 enum Again {
+    Accept,
     Plain(usize, Side),
     MovableClient(usize),
     Link(usize),
@@ -284,7 +285,8 @@ impl Worker {
         if !self.again.is_empty() {
             return Duration::ZERO;
         }
-        let tick = if self.shared.stream.watched() || self.stopping.is_some() {
+        let tick = if self.shared.stream.watched() || self.stopping.is_some() || self.accept_pending
+        {
             WATCH_TICK
         } else {
             TICK
@@ -348,6 +350,7 @@ impl Worker {
 
     fn go_on(&mut self, again: Again) {
         match again {
+            Again::Accept => self.accept(),
             Again::Plain(key, side) => self.relay(key, side),
             Again::MovableClient(key) => self.movable_client_ready(key, false),
             Again::Link(key) => self.link_ready(key, false),
@@ -391,6 +394,8 @@ impl Worker {
                 }
             }
         }
+        // The listener told of these connections once and does not repeat itself.
+        self.again.push_back(Again::Accept);
     }
 
     fn share_out(&mut self, stream: TcpStream, address: SocketAddr) {

@@ -110,7 +110,11 @@ pub(super) async fn run(
     if let Over::Broken(code, reason) = &over {
         tracing::warn!(world = %key.0, server = %server.config.name, code = code.0, reason, "a game server broke the link's rules");
         let labels = [&*server.config.name];
-        shared.metrics.links_refused.with_label_values(&labels).inc();
+        shared
+            .metrics
+            .links_refused
+            .with_label_values(&labels)
+            .inc();
         let mut reason = reason.clone();
         reason.truncate(reason.floor_char_boundary(120));
         let close = CloseFrame {
@@ -137,7 +141,12 @@ async fn write(
         };
         let mut bytes = Vec::with_capacity(256);
         message.encode(&mut bytes);
-        match timeout(WRITE_TIMEOUT, sink.send(Message::Binary(Bytes::from(bytes)))).await {
+        match timeout(
+            WRITE_TIMEOUT,
+            sink.send(Message::Binary(Bytes::from(bytes))),
+        )
+        .await
+        {
             Ok(Ok(())) => {}
             Ok(Err(fault)) => return Over::Lost(Some(fault)),
             Err(_) => return Over::Stuck,

@@ -15,8 +15,9 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Declares all of them.
     pub(crate) fn declare(registry: &Registry) -> Result<Self, Error> {
-        const ROUND_TRIP_SECONDS: [f64; 10] =
-            [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0];
+        const ROUND_TRIP_SECONDS: [f64; 10] = [
+            0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0,
+        ];
         Ok(Self {
             links: registry.gauges(
                 "atlas_edge_control_links",

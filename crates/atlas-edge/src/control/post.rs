@@ -66,12 +66,7 @@ pub(super) async fn deliver_all(
     Over::Lost(None)
 }
 
-async fn deliver(
-    shared: &Shared,
-    from: &Key,
-    name: &str,
-    send: Send,
-) -> Result<(), &'static str> {
+async fn deliver(shared: &Shared, from: &Key, name: &str, send: Send) -> Result<(), &'static str> {
     let view = shared.view.load_full();
     let (world, _) = find(&view, from).ok_or("the sender is gone")?;
     let to = match &send.to {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::config::HealthConfig;
@@ -35,6 +36,19 @@ pub(crate) async fn run(config: HealthConfig, server: Arc<Server>) -> Probed {
             refused: false,
             why: "no answer in time".to_owned(),
         },
+    }
+}
+
+/// Waits for the answer to a ping on a server's control link, within the time that a check may take.
+pub(crate) async fn answered(config: HealthConfig, answer: oneshot::Receiver<()>) -> Probed {
+    let why = match timeout(*config.timeout, answer).await {
+        Ok(Ok(())) => return Probed::Well,
+        Ok(Err(_)) => "its control link was lost",
+        Err(_) => "no answer on its control link in time",
+    };
+    Probed::Ill {
+        refused: false,
+        why: why.to_owned(),
     }
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atlas_base::TimeSpan;
-use atlas_edge::{RegionConfig, ServerConfig, WorldConfig};
+use atlas_edge::{EdgeConfig, LimitsConfig, RegionConfig, ServerConfig, WorldConfig};
 use atlas_testkit::{
     Client, Deadline, GameServer, RawClient, RawFrame, Received, eventually, opcode,
 };
 use atlas_wire::link::{Adopted, Attached, Carried, Committed, FromServer, Frozen, Pong, ToServer};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{edge, server, soon, world};
+use crate::support::{edge, edge_with, server, soon, world};
 
 /// A scripted cooperative server: takes everybody, echoes with its name in front, hands states over.
 async fn game(name: &'static str) -> GameServer {
@@ -99,7 +99,17 @@ async fn a_player_who_crosses_the_border_changes_servers_and_notices_nothing() {
     ];
     let mut world = world(servers);
     world.transfer.min_interval = TimeSpan::from_millis(1);
-    let edge = edge(world);
+    let limits = LimitsConfig {
+        messages_per_second: 0,
+        ..LimitsConfig::default()
+    };
+    let edge = edge_with(
+        EdgeConfig {
+            limits,
+            ..EdgeConfig::default()
+        },
+        world,
+    );
     let mut client = Client::to(edge.address).connect(soon()).await.unwrap();
     for (x, name) in [(-100.0, "west"), (100.0, "east"), (-100.0, "west")] {
         let mut heard = String::new();
