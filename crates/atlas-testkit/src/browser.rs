@@ -6,6 +6,7 @@ mod page;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -49,8 +50,7 @@ const FLAGS: [&str; 16] = [
 pub struct Browser {
     connection: Arc<Connection>,
     process: Process,
-    // After the process: what it writes to must outlive it.
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 impl Browser {
@@ -87,7 +87,7 @@ impl Browser {
         Ok(Some(Self {
             connection: Arc::new(connection),
             process,
-            _profile: profile,
+            profile,
         }))
     }
 
@@ -113,6 +113,20 @@ impl Browser {
     }
 }
 
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        // Its helper processes end a moment after it, and write to the profile until then.
+        for _ in 0..100 {
+            let _ = std::fs::remove_dir_all(self.profile.path());
+            if !self.profile.path().exists() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 fn find_program() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -120,4 +134,39 @@ fn find_program() -> Option<PathBuf> {
         .iter()
         .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
         .find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eventually;
+
+    /// The processes whose command line names the profile.
+    fn users_of(profile: &str) -> usize {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+        lines
+            .filter(|line| String::from_utf8_lossy(line).contains(profile))
+            .count()
+    }
+
+    #[tokio::test]
+    async fn a_dropped_browser_leaves_nothing_behind() {
+        let deadline = Deadline::seconds(60);
+        let Some(browser) = Browser::start(deadline).await.unwrap() else {
+            println!("skipped: no chromium or google-chrome in PATH");
+            return;
+        };
+        let _page = browser.page(Viewport::DESKTOP, deadline).await.unwrap();
+        let profile = browser.profile.path().to_owned();
+        let name = profile.to_string_lossy().into_owned();
+        assert!(users_of(&name) > 0);
+        drop(browser);
+        eventually(deadline, "the end of its processes", || {
+            users_of(&name) == 0
+        })
+        .await
+        .unwrap();
+        assert!(!profile.exists());
+    }
 }
