@@ -15,6 +15,8 @@ use std::time::Duration;
 use atlas_balance::Observation;
 use atlas_wire::link::{ControlPing, ControlToServer, Drain};
 use atlas_world::ServerId;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -174,6 +176,7 @@ fn find(view: &View, (world, server): &Key) -> Option<(Arc<World>, Arc<Server>)>
 async fn keep(shared: Arc<Shared>, key: Key) -> Key {
     let [first, last] = BACKOFF;
     let mut backoff = first;
+    let mut random = StdRng::seed_from_u64(shared.owner ^ u64::from(key.1.0) << 32);
     loop {
         let Some((world, server)) = find(&shared.view.load(), &key) else {
             return key;
@@ -205,7 +208,7 @@ async fn keep(shared: Arc<Shared>, key: Key) -> Key {
             }
         }
         // Many edges that lost one server do not all come back at once.
-        sleep(backoff.mul_f64(rand::random_range(0.5..1.0))).await;
+        sleep(backoff.mul_f64(random.random_range(0.5..1.0))).await;
         backoff = (backoff * 2).min(last);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use atlas_base::Moment;
+use atlas_base::{Moment, SessionId};
 use atlas_wire::frame::{CloseCode, Side};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll};
@@ -31,6 +31,7 @@ mod dial;
 mod flow;
 mod handshake;
 mod links;
+mod messages;
 mod movable;
 mod orders;
 mod plain;
@@ -39,6 +40,8 @@ mod report;
 mod socket;
 mod streams;
 mod timers;
+
+pub(crate) use messages::{Ask, Resident};
 
 use allowance::Rates;
 use dial::Dial;
@@ -182,6 +185,10 @@ pub(crate) struct Worker {
     /// Who waits for the end of a transfer, by ticket.
     tickets: HashMap<u64, oneshot::Sender<Result<TransferView, crate::Error>>>,
     ticket: u64,
+    /// The movable sessions' keys.
+    keys: HashMap<SessionId, usize>,
+    /// Who waits for a session to settle.
+    findings: Vec<messages::Finding>,
 }
 
 impl Worker {
@@ -243,6 +250,8 @@ impl Worker {
             stopping: None,
             tickets: HashMap::new(),
             ticket: 0,
+            keys: HashMap::new(),
+            findings: Vec::new(),
             view,
             shared,
         })
@@ -273,6 +282,9 @@ impl Worker {
                 self.fire(timer);
             }
             self.settle_machines();
+            if !self.findings.is_empty() {
+                self.findings_go_on();
+            }
             self.tick();
             if self.stopped() {
                 self.add_tally();
@@ -430,6 +442,7 @@ impl Worker {
                     }
                 }
                 Mail::Stop { deadline } => self.stop(deadline),
+                Mail::Ask(ask) => self.answer(ask),
                 Mail::ViewChanged => self.renew(),
                 Mail::ServerDown {
                     world,

@@ -7,6 +7,8 @@ use atlas_wire::link::CONTROL_BYTES_MAX;
 use atlas_wire::upgrade::{
     BadAnswer, Limits, LinkAnswer, LinkHeaders, LinkKind, ServerAnswer, ServerRequest, Unwritable,
 };
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -60,7 +62,8 @@ async fn open(
     let socket = SockRef::from(&stream);
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(UNACKNOWLEDGED))?;
-    let key: [u8; 16] = rand::random();
+    let mut key = [0; 16];
+    SysRng.try_fill_bytes(&mut key).map_err(io::Error::other)?;
     let host = server.address.authority();
     let request = ServerRequest {
         target: server.address.path.as_deref().unwrap_or("/"),

@@ -16,6 +16,7 @@ use super::{Key, find};
 use crate::mail::Mail;
 use crate::servers::World;
 use crate::shared::Shared;
+use crate::worker::Ask;
 
 /// Why a message is refused at once.
 pub(super) const TOO_MANY: &str = "too many messages wait";
@@ -115,7 +116,7 @@ async fn whereabouts(
     let mut answers = Vec::with_capacity(shared.mailboxes.len());
     for mailbox in &shared.mailboxes {
         let (reply, answer) = oneshot::channel();
-        mailbox.send(Mail::Find { session, reply });
+        mailbox.send(Mail::Ask(Ask::Find { session, reply }));
         answers.push(answer);
     }
     // One worker has the session and answers when it is settled; the others do not know it.

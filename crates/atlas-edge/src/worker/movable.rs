@@ -42,7 +42,7 @@ pub(super) struct Movable {
     pub(super) forwarding: Forwarding,
     allowance: Allowance,
     /// When the client was last heard.
-    heard: Moment,
+    pub(super) heard: Moment,
     /// Whether it was asked since whether it is there.
     asked: bool,
     /// Since when a message is unfinished.
@@ -182,6 +182,7 @@ impl Worker {
             stalled: 0,
             farewell: None,
         }));
+        self.keys.insert(self.movable[key].about.id, key);
         let renamed = self.movable[key]
             .client
             .rename(self.poll.registry(), Token::MovableClient(key).into());
@@ -580,6 +581,7 @@ impl Worker {
     /// The machine is through: the client hears its close, the links go once what waits on them has left.
     fn movable_finish(&mut self, key: usize) {
         let mut session = self.movable.remove(key);
+        self.keys.remove(&session.about.id);
         for link in std::mem::take(&mut session.links) {
             self.link_remove(link);
         }
