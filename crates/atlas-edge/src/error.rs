@@ -1,6 +1,7 @@
 //! What can go wrong when the edge is built or asked something.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// One thing wrong with the configuration, with its key and the remedy.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,6 +53,14 @@ pub enum Error {
         /// What the resolver said.
         #[source]
         source: std::io::Error,
+    },
+    /// A file of servers cannot be used.
+    #[error("discovery file {} {why}", file.display())]
+    Discovery {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
     },
     /// The edge has stopped or is stopping and answers no more.
     #[error("the edge is stopping")]

@@ -19,6 +19,7 @@ mod admin;
 mod api;
 mod config;
 mod control;
+mod discovery;
 mod error;
 mod handle;
 mod health;

@@ -23,6 +23,7 @@ pub(crate) struct Metrics {
     pub(crate) input_lost: IntCounter,
     pub(crate) transfers: IntCounterVec,
     pub(crate) hold_seconds: Histogram,
+    pub(crate) discovery_failures: IntCounterVec,
     pub(crate) control: crate::control::Metrics,
 }
 
@@ -101,6 +102,11 @@ impl Metrics {
                 "atlas_edge_transfers_total",
                 "Transfers that ended, by world, reason and outcome (done, aborted, failed).",
                 &["world", "reason", "outcome"],
+            )?,
+            discovery_failures: registry.counters(
+                "atlas_edge_discovery_failures_total",
+                "Times that a watched file of servers could not be used, by world.",
+                &["world"],
             )?,
             hold_seconds: registry.histogram(
                 "atlas_edge_transfer_hold_seconds",

@@ -45,7 +45,7 @@ impl Handle {
     /// Takes a new configuration in: servers, rules, limits and health apply, no living connection is touched.
     ///
     /// # Errors
-    /// [`Error::Config`], [`Error::Resolve`]; nothing is changed then. [`Error::Stopping`].
+    /// [`Error::Config`], [`Error::Resolve`], [`Error::Discovery`]; nothing is changed then. [`Error::Stopping`].
     pub async fn reload(&self, config: &Config) -> Result<ReloadReport, Error> {
         let problems = config.problems();
         if !problems.is_empty() {

@@ -19,7 +19,7 @@ mod roster;
 mod view;
 
 pub(crate) use address::{Address, parse_address};
-pub(crate) use roster::{Entry, Roster};
+pub(crate) use roster::{Entry, Roster, Source};
 pub(crate) use view::{View, World};
 
 /// What a server turned out to speak.

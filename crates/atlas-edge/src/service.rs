@@ -14,6 +14,7 @@ use mio::{Poll, Waker};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, Count};
+use crate::discovery;
 use crate::control::{self, Controls};
 use crate::error::Error;
 use crate::handle::Handle;
@@ -135,6 +136,11 @@ impl Edge {
         let controls = control::watch(shared.clone());
         tasks.spawn(Kind::CHORE, "edge-control", async move {
             controls.await;
+            Ok::<(), Error>(())
+        });
+        let found = shared.clone();
+        tasks.spawn(Kind::CHORE, "edge-discovery", async move {
+            discovery::file::watch(found).await;
             Ok::<(), Error>(())
         });
         tasks.spawn(Kind::CHORE, "edge-health", async move {

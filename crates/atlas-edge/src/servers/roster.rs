@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use atlas_world::{Regions, ServerId, Settings};
 
 use super::{Address, Server, Speaks, View, World, parse_address};
 use crate::config::{Config, RegionsMode, ServerConfig, WorldConfig};
+use crate::discovery::file;
 use crate::error::{Error, Problem};
 
 /// How long a server without sessions is remembered after it was last told of, for what is still on its way.
@@ -75,10 +77,10 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    /// The servers of a checked configuration; resolves their hosts, which blocks.
+    /// The servers of a checked configuration and of the files it names; reads files and resolves hosts, which blocks.
     ///
     /// # Errors
-    /// [`Error::Resolve`].
+    /// [`Error::Resolve`], [`Error::Discovery`].
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let mut roster = Self {
             config: Arc::new(config.clone()),
@@ -88,6 +90,10 @@ impl Roster {
         for (name, world) in &config.worlds {
             let entries = Entry::resolve_all(&world.servers)?;
             roster.tell(name, Source::Config, entries);
+            if let Some(path) = file::path(world) {
+                let found = file::read(path, world)?;
+                roster.tell(name, Source::File, found.unwrap_or_default());
+            }
         }
         Ok(roster)
     }
@@ -97,9 +103,18 @@ impl Roster {
         &self.config
     }
 
-    /// Takes a new configuration in, in the place of the old one: `fresh` is made from it alone.
+    /// Takes a new configuration in, in the place of the old one: `fresh` is made from it alone. A file that is not there
+    /// now, but was, still counts as it was read last; servers that registered stay.
     pub(crate) fn reconfigure(&mut self, fresh: Self) {
-        self.told.retain(|(_, source), _| *source != Source::Config);
+        let file = |config: &Config, name: &str| {
+            let world = config.worlds.get(name)?;
+            file::path(world).map(Path::to_owned)
+        };
+        self.told.retain(|(name, source), _| match source {
+            Source::Config => false,
+            Source::File => file(&self.config, name) == file(&fresh.config, name),
+            Source::Registration => fresh.config.worlds.contains_key(name),
+        });
         self.told.extend(fresh.told);
         self.config = fresh.config;
     }

@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod cooperative;
+mod discovery;
 mod handshake;
 mod limits;
 mod relay;

@@ -54,16 +54,8 @@ pub(crate) fn edge(world: WorldConfig) -> Running {
 }
 
 pub(crate) fn edge_with(edge: EdgeConfig, world: WorldConfig) -> Running {
-    let edge = EdgeConfig {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        ..edge
-    };
-    let config = Config {
-        edge,
-        worlds: [("main".to_owned(), world)].into(),
-    };
     let registry = Registry::new(&MetricsConfig::default());
-    let edge = Edge::build(&config, "test", &registry).unwrap();
+    let edge = Edge::build(&config(edge, world), "test", &registry).unwrap();
     let (address, handle) = (edge.listen(), edge.handle());
     let tasks = Tasks::new(Shutdown::new());
     edge.start(&tasks, Duration::from_secs(3)).unwrap();
@@ -73,6 +65,24 @@ pub(crate) fn edge_with(edge: EdgeConfig, world: WorldConfig) -> Running {
         registry,
         tasks,
     }
+}
+
+/// The configuration of [`edge_with`].
+pub(crate) fn config(edge: EdgeConfig, world: WorldConfig) -> Config {
+    let edge = EdgeConfig {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        ..edge
+    };
+    Config {
+        edge,
+        worlds: [("main".to_owned(), world)].into(),
+    }
+}
+
+/// An edge that does not serve.
+pub(crate) fn build(world: WorldConfig) -> Result<Edge, atlas_edge::Error> {
+    let registry = Registry::new(&MetricsConfig::default());
+    Edge::build(&config(EdgeConfig::default(), world), "test", &registry)
 }
 
 /// A world of these servers.

@@ -1,0 +1,3 @@
+//! Where servers come from besides the configuration, one file for each way.
+
+pub(crate) mod file;
