@@ -74,7 +74,7 @@ impl AdminClient {
             Some(config::load_unchecked(context, Vec::new())?)
         };
         let (authority, tried) = match (url_authority, &loaded) {
-            (Some(authority), _) => (authority, "that is what --admin says".to_owned()),
+            (Some(authority), _) => (authority, "tried the address that --admin names".to_owned()),
             (None, Some(loaded)) => {
                 let listen = config::dialled(loaded.config.admin.listen);
                 let of = loaded.file.as_ref().map_or_else(

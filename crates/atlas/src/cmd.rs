@@ -15,6 +15,7 @@ pub(crate) mod up;
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 
 use crate::error::Error;
 
@@ -32,6 +33,12 @@ fn block_on<T>(
     // What still blocks (a resolver, say) must not hold up the end.
     runtime.shutdown_background();
     ended
+}
+
+/// Reads an address with a port, for clap.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write an address and a port, like 127.0.0.1:9000 or [::1]:9000".to_owned())
 }
 
 fn runtime_failed(source: io::Error) -> Error {

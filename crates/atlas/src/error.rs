@@ -86,6 +86,14 @@ pub(crate) enum Error {
         /// How many fit.
         count: usize,
     },
+    /// A file is no YAML that can be translated.
+    #[error("{} cannot be translated: {why}", path.display())]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -134,6 +142,7 @@ impl Error {
             | Self::NoRole { .. }
             | Self::DemoBesideWorlds { .. }
             | Self::Option { .. }
+            | Self::Yaml { .. }
             | Self::Edge(atlas_edge::Error::Config(_))
             | Self::Runtime(atlas_runtime::Error::Config(_) | atlas_runtime::Error::Level { .. })
             | Self::Demo(

@@ -203,7 +203,7 @@ mod tests {
         table.row(["\x1b[2Jé".to_owned(), "1,000".to_owned()]);
         assert_eq!(
             table.render(Paint(false)),
-            "  NAME             N\n  west             7\n  \\u{1b}[2Jé  1,000\n"
+            "  NAME            N\n  west            7\n  \\u{1b}[2Jé  1,000\n"
         );
         assert!(table.render(Paint(true)).starts_with("\x1b[1m  NAME"));
     }

@@ -21,10 +21,13 @@ use crate::config::{Config, Role};
 use crate::context::Context;
 use crate::error::Error;
 use crate::terminal::{self, Paint};
-use node::{Node, Stop};
+use node::{Asked, Node, Stop};
 
 /// The program's version.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Reads the configuration as the command line wants it; asked again at each reload.
+pub(crate) type Source<'a> = dyn Fn() -> Result<Loaded<Config>, Error> + 'a;
 
 /// Runs roles as a service does: what there is to say goes to the log.
 ///
@@ -32,15 +35,15 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Whatever keeps a role from starting or makes it fail.
 pub(crate) async fn serve(
     context: &Context,
-    loaded: Loaded<Config>,
+    source: &Source<'_>,
     roles: &[Role],
     serving: Serving,
 ) -> Result<ExitCode, Error> {
-    let node = start(context, loaded, roles, &serving).await?;
+    let (node, edges) = start(context, source()?, roles, &serving).await?;
     for (name, address) in node.listeners() {
         tracing::info!(listener = name, address, "listening");
     }
-    node.serve_until_stopped().await
+    until_stopped(node, edges, source).await
 }
 
 /// Runs roles as somebody does who sits in front of it: a summary on stdout, the console's link in it.
@@ -49,13 +52,13 @@ pub(crate) async fn serve(
 /// As [`serve`].
 pub(crate) async fn up(
     context: &Context,
-    loaded: Loaded<Config>,
+    source: &Source<'_>,
     roles: &[Role],
     serving: Serving,
 ) -> Result<ExitCode, Error> {
-    let node = start(context, loaded, roles, &serving).await?;
+    let (node, edges) = start(context, source()?, roles, &serving).await?;
     terminal::print(&summary(&node, Paint::stdout()))?;
-    node.serve_until_stopped().await
+    until_stopped(node, edges, source).await
 }
 
 async fn start(
@@ -63,7 +66,7 @@ async fn start(
     loaded: Loaded<Config>,
     roles: &[Role],
     serving: &Serving,
-) -> Result<Node, Error> {
+) -> Result<(Node, Vec<atlas_edge::Handle>), Error> {
     let data_dir = loaded.config.node.data_dir(&context.variables);
     let mut node = Node::begin(loaded.config, data_dir, Stop::AtOnce)?;
     let mut admin = node.admin();
@@ -77,12 +80,47 @@ async fn start(
             }
         }
     }
+    let handles = services.iter().map(atlas_edge::Edge::handle).collect();
     node.listen(admin.mount(atlas_console::router())).await?;
     for service in services {
         edge::start(&node, service)?;
     }
     node.ready(serving)?;
-    Ok(node)
+    Ok((node, handles))
+}
+
+/// Serves until a signal or a failed task ends it, then drains; SIGHUP reads the configuration again.
+async fn until_stopped(
+    mut node: Node,
+    edges: Vec<atlas_edge::Handle>,
+    source: &Source<'_>,
+) -> Result<ExitCode, Error> {
+    while node.asked().await == Asked::Reload {
+        if let Err(error) = reload(&node, &edges, source).await {
+            let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
+                error.source()
+            });
+            let causes: Vec<_> = causes.map(ToString::to_string).collect();
+            tracing::error!(
+                error = causes.join(": "),
+                "the configuration was not reloaded; nothing has changed"
+            );
+        }
+    }
+    node.drain().await
+}
+
+/// All of the new configuration is read and checked before any of it is in force.
+async fn reload(
+    node: &Node,
+    edges: &[atlas_edge::Handle],
+    source: &Source<'_>,
+) -> Result<(), Error> {
+    let loaded = source()?;
+    for edge in edges {
+        edge.reload(&loaded.config.edge()).await?;
+    }
+    node.reload(&loaded.config)
 }
 
 fn summary(node: &Node, paint: Paint) -> String {

@@ -1,6 +1,7 @@
 //! `atlas config`: the configuration's example, check, schema and names.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use atlas_runtime::config as runtime;
@@ -45,6 +46,13 @@ enum What {
     /// List the names that people bring from elsewhere, and what they are called here
     #[command(after_help = "Example:\n  atlas config names")]
     Names,
+    /// Translate a configuration from YAML to TOML, and say what is left to change
+    #[command(after_help = "Example:\n  atlas config convert old.yaml > atlas.toml")]
+    Convert {
+        /// The YAML file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Print the reference of all keys as Markdown
     #[command(hide = true)]
     Reference,
@@ -58,6 +66,7 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<ExitCode, Error
         What::Check => check(context)?,
         What::Schema => terminal::print_json(&runtime::schema::<Config>())?,
         What::Names => names()?,
+        What::Convert { file } => convert(&file)?,
         What::Reference => reference()?,
     }
     Ok(ExitCode::SUCCESS)
@@ -65,7 +74,8 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<ExitCode, Error
 
 /// Prints the reference page; also `atlas reference config`.
 pub(super) fn reference() -> Result<(), Error> {
-    terminal::print(&runtime::reference::<Config>())
+    let opening = "# Configuration\n\nWhat can stand in `atlas.toml`. A key can also come from a variable (`ATLAS_EDGE__LISTEN` is `edge.listen`: `ATLAS_`,\nsection, `__`, key, upper case, `-` as `_`) or from a flag, which beats both. Durations (`\"5s\"`, `\"500ms\"`) and sizes\n(`\"256KiB\"`) are written with their unit.\n\n";
+    terminal::print(&format!("{opening}{}", runtime::reference::<Config>()))
 }
 
 /// The example, with two servers to begin with: a world without any is refused, and an example is to work.
@@ -122,6 +132,61 @@ fn check(context: &Context) -> Result<(), Error> {
         let _ = writeln!(text, "world {name}: {servers}");
     }
     terminal::print(&text)
+}
+
+/// Prints the TOML; what the configuration would refuse in it is told beside it and does not make this fail: the rest
+/// was translated.
+fn convert(file: &Path) -> Result<(), Error> {
+    let text = std::fs::read_to_string(file).map_err(|source| Error::Read {
+        path: file.to_owned(),
+        source,
+    })?;
+    let wrong = |why: String| Error::Yaml {
+        path: file.to_owned(),
+        why,
+    };
+    let yaml: serde_json::Value =
+        serde_saphyr::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let serde_json::Value::Object(sections) = without_nulls(yaml) else {
+        return Err(wrong(
+            "its outermost level is no mapping of sections".to_owned(),
+        ));
+    };
+    let toml = toml::to_string_pretty(&sections).map_err(|error| wrong(error.to_string()))?;
+    terminal::print(&toml)?;
+    let name = PathBuf::from("the result");
+    let sources = runtime::Sources {
+        file: Some(name),
+        text: Some(toml),
+        ..runtime::Sources::default()
+    };
+    if let Err(error) = runtime::load::<Config>(sources) {
+        terminal::say(&format!("left to change, by lines of the result:\n{error}"));
+    }
+    Ok(())
+}
+
+/// The same without what is empty: TOML has no word for nothing.
+fn without_nulls(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(
+                fields
+                    .map(|(key, value)| (key, without_nulls(value)))
+                    .collect(),
+            )
+        }
+        Value::Array(items) => Value::Array(
+            items
+                .into_iter()
+                .filter(|item| !item.is_null())
+                .map(without_nulls)
+                .collect(),
+        ),
+        other => other,
+    }
 }
 
 fn names() -> Result<(), Error> {

@@ -26,7 +26,7 @@ use crate::wiring;
 )]
 pub(crate) struct Options {
     /// Where it listens, as ADDRESS:PORT; port 0 finds a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = super::address)]
     listen: SocketAddr,
 
     /// The name that it puts into its answers

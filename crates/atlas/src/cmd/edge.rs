@@ -22,11 +22,11 @@ use crate::wiring;
 )]
 pub(crate) struct Options {
     /// Where players connect, as ADDRESS:PORT; port 0 finds a free one
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
     listen: Option<SocketAddr>,
 
     /// Where the admin API and the console listen, as ADDRESS:PORT
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
     admin_listen: Option<SocketAddr>,
 
     #[command(flatten)]
@@ -44,12 +44,15 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<ExitCode, Error
     };
     flag("--listen", "edge.listen", options.listen);
     flag("--admin-listen", "admin.listen", options.admin_listen);
-    let mut loaded = config::load(context, flags)?;
-    if !loaded.is_set("edge.listen") {
-        loaded.config.edge.listen = LISTEN;
-    }
+    let source = || {
+        let mut loaded = config::load(context, flags.clone())?;
+        if !loaded.is_set("edge.listen") {
+            loaded.config.edge.listen = LISTEN;
+        }
+        Ok(loaded)
+    };
     super::block_on(
         Some(1),
-        wiring::serve(context, loaded, &[Role::Edge], options.serving),
+        wiring::serve(context, &source, &[Role::Edge], options.serving),
     )
 }

@@ -10,12 +10,13 @@ use crate::terminal::{self, Paint};
 use crate::wiring;
 
 pub(crate) fn run(context: &Context, serving: Serving) -> Result<ExitCode, Error> {
-    let loaded = config::load(context, Vec::new())?;
+    let source = || config::load(context, Vec::new());
+    let loaded = source()?;
     let roles = Role::of(&loaded);
     match (&loaded.file, roles.is_empty()) {
         (None, true) => welcome(context),
         (Some(file), true) => Err(Error::NoRole { file: file.clone() }),
-        (_, false) => super::block_on(Some(1), wiring::serve(context, loaded, &roles, serving)),
+        (_, false) => super::block_on(Some(1), wiring::serve(context, &source, &roles, serving)),
     }
 }
 

@@ -34,7 +34,8 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<ExitCode, Error
     let moved: TransferView = super::block_on(Some(1), async {
         let session = find(&node, &options.session).await?;
         let path = format!("/v1/sessions/{}/transfer", session.id);
-        node.post(&path, &json!({"server": options.server})).await
+        let moved = node.post(&path, &json!({"server": options.server})).await;
+        moved.map_err(|error| with_hint(error, &session))
     })?;
     if options.remote.json {
         terminal::print_json(&moved)?;
@@ -46,6 +47,27 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<ExitCode, Error
     } else {
         ExitCode::from(FAILED)
     })
+}
+
+/// The server is not there, or the session has just gone: where to look.
+fn with_hint(error: Error, session: &SessionView) -> Error {
+    match error {
+        Error::Answer {
+            url,
+            status: 404,
+            detail,
+            hint: None,
+        } => Error::Answer {
+            url,
+            status: 404,
+            detail,
+            hint: Some(format!(
+                "`atlas servers` lists the servers of world {}",
+                visible(&session.world)
+            )),
+        },
+        other => other,
+    }
 }
 
 /// The one session that is meant.

@@ -42,15 +42,16 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<ExitCode, Error
     let data_dir = options.data_dir.iter();
     let flags = data_dir
         .map(|folder| Flag::new("--data-dir", "node.data-dir", folder.display().to_string()));
-    let loaded = config::load(context, flags.collect())?;
+    let flags: Vec<_> = flags.collect();
+    let source = || config::load(context, flags.clone());
     if options.demo {
         return super::block_on(
             None,
-            wiring::demo::serve(context, loaded, options.players, options.serving),
+            wiring::demo::serve(context, source()?, options.players, options.serving),
         );
     }
     super::block_on(
         Some(1),
-        wiring::up(context, loaded, &Role::ALL, options.serving),
+        wiring::up(context, &source, &Role::ALL, options.serving),
     )
 }

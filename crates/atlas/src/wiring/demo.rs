@@ -93,7 +93,6 @@ pub(crate) async fn serve(
         walkers.run(async move { leaving.draining().await }).await;
         Ok::<(), Error>(())
     });
-    node.ready(&serving)?;
     terminal::print(&summary::started(
         context,
         &node,
@@ -102,13 +101,15 @@ pub(crate) async fn serve(
         &moved,
         Paint::stdout(),
     ))?;
+    node.ready(&serving)?;
 
-    node.stopped(true).await;
+    // A terminal that is closed asks for the end as well: nobody sits in front of it any more.
+    node.asked().await;
     terminal::say("stopping: the players leave, then the edge drains");
     leave.drain("stopping");
     let left = tokio::select! {
         left = walking.drain(PLAYERS_TIMEOUT) => left,
-        () = node.asked.stopping() => Ok(()),
+        () = node.end.stopping() => Ok(()),
     };
     let ended = node.drain().await;
     terminal::print(&summary::ended(&stats.snapshot()))?;

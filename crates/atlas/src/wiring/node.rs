@@ -28,6 +28,15 @@ pub(super) enum Stop {
     InTurn,
 }
 
+/// What a serving process is asked for from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// To end.
+    Stop,
+    /// To read its configuration again (SIGHUP).
+    Reload,
+}
+
 /// A process that serves.
 pub(super) struct Node {
     pub(super) config: Config,
@@ -36,8 +45,8 @@ pub(super) struct Node {
     pub(super) tasks: Tasks,
     /// The tasks that outlive the drain: the admin listener, so that one can watch it; the demo's servers.
     pub(super) after: Tasks,
-    /// What signals ask for.
-    pub(super) asked: Shutdown,
+    /// The end that signals ask for.
+    pub(super) end: Shutdown,
     logs: Logs,
     token: Token,
     token_file: PathBuf,
@@ -53,12 +62,12 @@ impl Node {
     pub(super) fn begin(config: Config, data_dir: PathBuf, stop: Stop) -> Result<Self, Error> {
         let logs = logs::init(&config.log)?;
         super::raise_descriptor_limit();
-        let asked = Shutdown::new();
+        let end = Shutdown::new();
         let tasks = match stop {
-            Stop::AtOnce => asked.clone(),
+            Stop::AtOnce => end.clone(),
             Stop::InTurn => Shutdown::new(),
         };
-        let reload = signals::listen(&asked)?;
+        let reload = signals::listen(&end)?;
         let token_file = Token::path(&data_dir);
         let token = Token::keep(&token_file)?;
         let registry = Registry::new(&config.metrics);
@@ -68,7 +77,7 @@ impl Node {
             registry,
             tasks: Tasks::new(tasks),
             after: Tasks::new(Shutdown::new()),
-            asked,
+            end,
             logs,
             token,
             token_file,
@@ -79,14 +88,14 @@ impl Node {
 
     /// The admin listener, for the roles to mount their routes on.
     pub(super) fn admin(&self) -> Admin {
-        let asked = self.asked.clone();
+        let end = self.end.clone();
         Admin::new(
             self.config.admin.clone(),
             self.registry.clone(),
             self.logs.clone(),
             self.token.clone(),
         )
-        .readiness("node", move || !asked.is_draining())
+        .readiness("node", move || !end.is_draining())
     }
 
     /// Notes where a role listens, for the ready file.
@@ -123,11 +132,11 @@ impl Node {
         self.listens("admin", listening.address);
         let reached = crate::config::dialled(listening.address);
         self.ready.console = Some(format!("http://{reached}/?token={}", self.token.reveal()));
-        let end = self.after.shutdown().clone();
+        let over = self.after.shutdown().clone();
         self.after.spawn(
             Kind::SERVICE,
             "admin",
-            listening.serve(async move { end.draining().await }),
+            listening.serve(async move { over.draining().await }),
         );
         Ok(())
     }
@@ -143,31 +152,26 @@ impl Node {
         Ok(())
     }
 
-    /// Serves until a signal or a failed task ends it, then drains.
-    ///
-    /// # Errors
-    /// As [`drain`](Self::drain).
-    pub(super) async fn serve_until_stopped(mut self) -> Result<ExitCode, Error> {
-        self.stopped(false).await;
-        self.drain().await
+    /// Waits until a signal or a failed task asks for something.
+    pub(super) async fn asked(&mut self) -> Asked {
+        tokio::select! {
+            () = self.end.draining() => Asked::Stop,
+            () = self.tasks.shutdown().draining() => Asked::Stop,
+            () = self.after.shutdown().draining() => Asked::Stop,
+            () = self.reload.requested() => Asked::Reload,
+        }
     }
 
-    /// Waits until a signal or a failed task asks for the end. `on_hangup`: a terminal that was closed asks for it too.
-    pub(super) async fn stopped(&mut self, on_hangup: bool) {
-        loop {
-            tokio::select! {
-                () = self.asked.draining() => return,
-                () = self.tasks.shutdown().draining() => return,
-                () = self.after.shutdown().draining() => return,
-                () = self.reload.requested() => {
-                    if on_hangup {
-                        self.asked.drain("SIGHUP");
-                        return;
-                    }
-                    tracing::info!("SIGHUP: a changed configuration takes effect at the next start");
-                }
-            }
+    /// Takes over what of a new configuration concerns the process itself.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if the log level cannot be read; it stays as it was.
+    pub(super) fn reload(&self, config: &Config) -> Result<(), Error> {
+        // A level that was changed at run time holds until the file's own changes.
+        if config.log.level != self.config.log.level {
+            self.logs.set_level(&config.log.level)?;
         }
+        Ok(())
     }
 
     /// Ends the roles within the drain's time, then what outlives them.
@@ -177,8 +181,8 @@ impl Node {
     pub(super) async fn drain(self) -> Result<ExitCode, Error> {
         let begun = Instant::now();
         // A failed task drains too: readiness says no from here on, whoever asked.
-        self.asked.drain("stopping");
-        let stop_at_once = self.asked.clone();
+        self.end.drain("stopping");
+        let stop_at_once = self.end.clone();
         let (tasks, after) = (self.tasks.shutdown().clone(), self.after.shutdown().clone());
         let forward = tokio::spawn(async move {
             stop_at_once.stopping().await;
@@ -194,7 +198,7 @@ impl Node {
         }
         drained?;
         ended?;
-        let at_once = self.asked.phase() == Phase::Stopping;
+        let at_once = self.end.phase() == Phase::Stopping;
         tracing::info!(
             after_ms = begun.elapsed().as_millis() as u64,
             at_once,

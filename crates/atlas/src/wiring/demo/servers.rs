@@ -175,6 +175,8 @@ impl Spec {
             .args(["--name", self.name])
             .args(["--region", &self.region.to_string()])
             .args(["--link", "cooperative", "--until-stdin-closes"])
+            // With a checkpoint after each message, what a killed server takes with it is a moment, not a walk.
+            .args(["--checkpoint-every", "1"])
             .arg("--ready-file")
             .arg(&self.ready_file)
             .stdin(Stdio::piped())

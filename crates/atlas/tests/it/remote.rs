@@ -1,0 +1,124 @@
+//! The commands that operate a running node, on a demo.
+
+use atlas_testkit::{Atlas, Exit, eventually_async};
+use serde_json::Value;
+
+use crate::demo::demo;
+use crate::support::{atlas, deadline, said, stdout};
+
+/// A command against that node, by its address and token file.
+async fn ask(node: &Atlas, args: &[&str]) -> (Exit, String, String) {
+    let admin = format!("http://{}", node.listener("admin").unwrap());
+    let token = node.data_dir().join("admin.token");
+    let command = atlas(args)
+        .args(["--admin", &admin])
+        .arg("--token-file")
+        .arg(token);
+    command.output(deadline()).await.unwrap()
+}
+
+async fn json(node: &Atlas, args: &[&str]) -> Value {
+    let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
+    let (_, stdout, stderr) = ask(node, &args).await;
+    serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}{stderr}"))
+}
+
+#[tokio::test]
+async fn servers_and_sessions_are_listed_and_one_is_moved() {
+    let node = demo(6).await;
+    let all = eventually_async(deadline(), "six sessions", async || {
+        let all = json(&node, &["sessions"]).await;
+        (all["total"] == 6).then_some(all)
+    });
+    let all = all.await.unwrap();
+    assert_eq!(all["items"].as_array().map(Vec::len), Some(6));
+
+    let (exit, table, _) = ask(&node, &["servers"]).await;
+    assert_eq!(exit, Exit::Code(0));
+    for words in [
+        "SERVER",
+        "northwest",
+        "northeast",
+        "southwest",
+        "southeast",
+        "healthy",
+    ] {
+        assert!(table.contains(words), "{words}: {table}");
+    }
+    let (_, table, _) = ask(&node, &["sessions", "--limit", "2"]).await;
+    assert_eq!(
+        table.lines().count(),
+        4,
+        "a heading, two sessions, how many there are: {table}"
+    );
+    assert!(table.contains("2 of 6"), "{table}");
+
+    // The player walks on meanwhile: that it was there is in the answer and in the count of its moves.
+    let session = &all["items"][0];
+    let id = session["id"].as_str().unwrap();
+    let moved = eventually_async(deadline(), "a move by hand", async || {
+        let now = json(&node, &["sessions", "--search", id]).await;
+        let from = now["items"][0]["server"].as_str()?.to_owned();
+        let to = if from == "northwest" {
+            "southeast"
+        } else {
+            "northwest"
+        };
+        let moved = json(&node, &["transfer", &id[..8], to]).await;
+        (moved["outcome"] == "done").then_some((moved, to))
+    });
+    let (moved, to) = moved.await.unwrap();
+    assert_eq!(
+        (moved["to"].as_str(), moved["session"].as_str()),
+        (Some(to), Some(id)),
+        "{moved}"
+    );
+    assert_eq!(moved["reason"], "admin", "{moved}");
+    let after = json(&node, &["sessions", "--search", id]).await;
+    assert!(
+        after["items"][0]["transfers"].as_u64() >= Some(1),
+        "{after}"
+    );
+
+    let (exit, _, stderr) = ask(&node, &["transfer", &id[..8], "atlantis"]).await;
+    assert_eq!(exit, Exit::Code(1));
+    assert!(
+        stderr.contains("atlantis") && stderr.contains("hint: `atlas servers`"),
+        "{stderr}"
+    );
+    let (exit, _, stderr) = ask(&node, &["transfer", "nobody", "northwest"]).await;
+    assert_eq!(exit, Exit::Code(1));
+    assert!(stderr.contains("no session is called `nobody`"), "{stderr}");
+}
+
+#[tokio::test]
+async fn the_token_is_found_or_asked_for() {
+    let node = demo(1).await;
+    let admin = format!("http://{}", node.listener("admin").unwrap());
+    // The console's link carries it.
+    let link = node.ready().console.clone().unwrap();
+    assert!(
+        stdout(atlas(&["servers", "--admin", &link]))
+            .await
+            .contains("northwest")
+    );
+    // The configuration's data folder has it.
+    let data_dir = node.data_dir().to_string_lossy().into_owned();
+    let by_folder = atlas(&["servers", "--admin", &admin]).data_dir(&data_dir);
+    assert!(stdout(by_folder).await.contains("northwest"));
+    // Another folder has none, and says where it looked.
+    let text = said(atlas(&["servers", "--admin", &admin])).await;
+    assert!(
+        text.starts_with("exit code 1") && text.contains("--token-file"),
+        "{text}"
+    );
+    // Another node's token is not taken.
+    let wrong = "0".repeat(64);
+    let by_file =
+        atlas(&["servers", "--admin", &admin, "--token-file", "{dir}/token"]).file("token", &wrong);
+    let text = said(by_file).await;
+    assert!(
+        text.starts_with("exit code 1") && text.contains("another node's"),
+        "{text}"
+    );
+}
