@@ -71,24 +71,18 @@ struct State {
     /// Pings without an answer, by their `at`.
     pings: HashMap<u64, (Instant, oneshot::Sender<()>)>,
     last_ping: u64,
+    /// It has answered a ping, so its silence means something.
+    answers: bool,
     /// Who empties the server.
     drain: Option<mpsc::Sender<DrainAnswer>>,
 }
 
 impl Open {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Controls {
-    /// Asks a server whether it is well; its answer, if it comes, ends the wait. None if there is no link to it.
-    pub(crate) fn ping(&self, key: &Key, shared: &Shared) -> Option<oneshot::Receiver<()>> {
-        let open = self.get(key)?;
+    /// Sends a ping.
+    fn ping(&self, shared: &Shared) -> oneshot::Receiver<()> {
         let (pong, answered) = oneshot::channel();
         let at = {
-            let mut state = open.state();
+            let mut state = self.state();
             state.pings.retain(|_, (_, pong)| !pong.is_closed());
             state.last_ping = shared.now().as_millis().max(state.last_ping + 1);
             let at = state.last_ping;
@@ -96,8 +90,23 @@ impl Controls {
             at
         };
         // A link that takes no more is no answer, and the wait ends with its time.
-        let _ = open.orders.try_send(ControlPing { at }.into());
-        Some(answered)
+        let _ = self.orders.try_send(ControlPing { at }.into());
+        answered
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Controls {
+    /// Asks a server whether it is well; its answer, if it comes, ends the wait. None if there is no link to it that has
+    /// ever answered: then nothing can be told from silence.
+    pub(crate) fn ping(&self, key: &Key, shared: &Shared) -> Option<oneshot::Receiver<()>> {
+        let open = self.get(key)?;
+        let answered = open.ping(shared);
+        open.state().answers.then_some(answered)
     }
 
     /// Tells a server that it is drained, and where its answers go. None if there is no link to it.

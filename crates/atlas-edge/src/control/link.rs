@@ -86,6 +86,8 @@ pub(super) async fn run(
         .links
         .with_label_values(&[&*world.name, &server.config.name]);
     gauge.set(1);
+    // The first one tells whether it answers at all.
+    let _first = open.ping(shared);
     let (mut sink, mut stream) = socket.split();
     let reader = Reader {
         shared,
@@ -96,7 +98,7 @@ pub(super) async fn run(
     };
     let over = tokio::select! {
         over = reader.read(&mut stream) => over,
-        over = write(&mut sink, &mut ordered, &mut lettered) => over,
+        over = write(shared, &mut sink, &mut ordered, &mut lettered) => over,
         over = post::deliver_all(shared, key, &server.config.name, sent) => over,
     };
     shared.controls.leave(key);
@@ -128,15 +130,16 @@ pub(super) async fn run(
 
 /// Writes what waits, orders before letters.
 async fn write(
+    shared: &Shared,
     sink: &mut SplitSink<Socket, Message>,
     orders: &mut mpsc::Receiver<ControlToServer>,
     letters: &mut mpsc::Receiver<Letter>,
 ) -> Over {
     loop {
-        let message = tokio::select! {
+        let (message, is_letter) = tokio::select! {
             biased;
-            Some(order) = orders.recv() => order,
-            Some(letter) = letters.recv() => letter.into_message(),
+            Some(order) = orders.recv() => (order, false),
+            Some(letter) = letters.recv() => (letter.into_message(), true),
             else => std::future::pending().await,
         };
         let mut bytes = Vec::with_capacity(256);
@@ -147,6 +150,10 @@ async fn write(
         )
         .await
         {
+            Ok(Ok(())) if is_letter => {
+                let messages = &shared.metrics.control.messages;
+                messages.with_label_values(&["delivered"]).inc();
+            }
             Ok(Ok(())) => {}
             Ok(Err(fault)) => return Over::Lost(Some(fault)),
             Err(_) => return Over::Stuck,
@@ -232,7 +239,9 @@ impl Reader<'_> {
     }
 
     fn pong(&self, at: u64) {
-        if let Some((sent, pong)) = self.open.state().pings.remove(&at) {
+        let mut state = self.open.state();
+        if let Some((sent, pong)) = state.pings.remove(&at) {
+            state.answers = true;
             let took = sent.elapsed().as_secs_f64();
             self.shared.metrics.control.round_trip_seconds.observe(took);
             // Whoever asked may have given up; late is not well.

@@ -101,10 +101,7 @@ async fn deliver(shared: &Shared, from: &Key, name: &str, send: Send) -> Result<
         from: from.clone(),
         id: send.id,
     };
-    open.letters.try_send(letter).map_err(|_| TOO_MANY)?;
-    let metrics = &shared.metrics.control;
-    metrics.messages.with_label_values(&["delivered"]).inc();
-    Ok(())
+    open.letters.try_send(letter).map_err(|_| TOO_MANY)
 }
 
 /// The server of a session, once it is settled; none if nobody has it in this world.

@@ -6,8 +6,10 @@
 )]
 
 mod bad_input;
+mod control;
 mod cooperative;
 mod discovery;
+mod game;
 mod handshake;
 mod limits;
 mod relay;
