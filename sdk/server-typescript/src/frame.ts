@@ -100,8 +100,8 @@ export class StateJoiner {
   /** Takes the next part. */
   add(frame: { id: string; part: number; parts: number; bytes: Buffer }): void {
     let current = this.#current;
-    // Part 0 of another id takes the place of a state that was begun and not named.
-    if (frame.part === 0 && current?.id !== frame.id) {
+    // Part 0 takes the place of a state that was begun and not named.
+    if (frame.part === 0) {
       current = this.#current = { id: frame.id, parts: frame.parts, contents: [], bytes: 0 };
     }
     if (!current || current.id !== frame.id || current.parts !== frame.parts || current.contents.length !== frame.part) {

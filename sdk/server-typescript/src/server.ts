@@ -50,7 +50,10 @@ export abstract class GameServer<Data = unknown> implements Hooks<Data> {
   readonly #plain = new Map<string, Player<Data>>();
   readonly #links = new Set<SessionLink<Data>>();
   readonly #controls = new Set<ControlLink>();
-  readonly #http: Server = createServer((_, response) => response.writeHead(426, { Upgrade: "websocket" }).end("this is a WebSocket server\n"));
+  readonly #http: Server = createServer((request, response) => {
+    if (request.url === "/health") response.end("OK\n");
+    else response.writeHead(426, { Upgrade: "websocket" }).end("this is a WebSocket server\n");
+  });
   readonly #sockets: { link: WebSocketServer; plain: WebSocketServer };
   #timer: NodeJS.Timeout | undefined;
 

@@ -53,6 +53,7 @@ test("what is neither a link nor a player is refused", async (t) => {
   assert.equal(await status(server.url, without), 400);
   assert.equal(await status(server.url, link), 101);
   assert.equal((await fetch(server.url.replace("ws:", "http:"))).status, 426);
+  assert.equal(await (await fetch(server.url.replace("ws:", "http:") + "health")).text(), "OK\n");
 });
 
 test("players without an edge", async (t) => {
