@@ -77,6 +77,19 @@ pub(crate) enum Ruling {
     Foreign,
 }
 
+/// What an answer means for an attempt that is made until it succeeds and never undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Insisted {
+    /// Not an answer to what is waited for.
+    Stale,
+    /// The session is moved.
+    Moved,
+    /// To be asked again, after the decision's pause.
+    Again,
+    /// Another edge owns the session.
+    Foreign,
+}
+
 impl Decision {
     fn new(expected: Option<Record>, moved: Record, serial: u32, unsure: bool) -> Self {
         Self {
@@ -238,6 +251,31 @@ impl Ledger {
         decision.expected = found;
         self.record = found.unwrap_or(self.record);
         self.stored = found.is_some();
+    }
+
+    /// What `outcome` of `request` means if the attempt is never undone; what is stored is noted.
+    pub(crate) fn insist(
+        &mut self,
+        decision: &mut Decision,
+        request: u64,
+        outcome: Outcome,
+    ) -> Insisted {
+        match decision.rule(request, outcome) {
+            Ruling::Stale => return Insisted::Stale,
+            Ruling::Moved => {
+                self.won(decision.moved);
+                return Insisted::Moved;
+            }
+            Ruling::Foreign => return Insisted::Foreign,
+            Ruling::Unknown => decision.next = Ask::Read,
+            Ruling::Refused | Ruling::Kept | Ruling::Undone => decision.next = Ask::Move,
+            Ruling::Other(found) => {
+                // A request of an earlier attempt was stored after all (or the directory lost the record).
+                self.found(decision, found);
+                decision.next = Ask::Move;
+            }
+        }
+        Insisted::Again
     }
 
     /// The attempt is given up as it is.

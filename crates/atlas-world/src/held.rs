@@ -47,6 +47,17 @@ impl Held {
         self.closed.is_some() || self.kick.is_some()
     }
 
+    /// Whether no message is held.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// What is held once more.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn copies(&self) -> impl Iterator<Item = Message> {
+        self.messages.iter().cloned()
+    }
+
     /// Forgets the messages.
     #[cfg(feature = "planted-bugs")]
     pub(crate) fn drop_messages(&mut self) {

@@ -30,6 +30,8 @@ mod plain;
 mod region;
 mod session;
 mod settings;
+#[cfg(test)]
+mod story;
 mod surroundings;
 
 pub use command::{AttachReason, Command, DetachReason, Order, RequestOutcome, TransferOutcome};
@@ -38,9 +40,9 @@ pub use event::{Answer, Destination, Event, Reason, Timer};
 pub use motion::{Motion, Observed};
 pub use plain::PlainSession;
 pub use region::{Error, Region, Regions};
-#[cfg(feature = "planted-bugs")]
-#[doc(hidden)]
-pub use session::Planted;
 pub use session::{Phase, Session};
 pub use settings::{PlainOrder, Settings};
 pub use surroundings::{LinkId, Message, ServerId, State, Surroundings};
+#[cfg(feature = "planted-bugs")]
+#[doc(hidden)]
+pub use {plain::PlantedPlain, session::Planted};

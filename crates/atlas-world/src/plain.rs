@@ -20,15 +20,98 @@ use std::sync::Arc;
 
 use atlas_base::{Epoch, Moment, Position, SessionId};
 
-use crate::{Command, Event, LinkId, Phase, ServerId, Settings, Surroundings};
+use crate::{
+    Command, Event, LinkId, Phase, Reason, ServerId, Settings, Surroundings, crossing::Watch,
+    decision::Ledger, held::Held,
+};
+
+mod arriving;
+mod ends;
+mod leaving;
+#[cfg(test)]
+mod tests;
+
+use leaving::{Move, Stage};
+
+/// What is under way.
+#[derive(Debug, Default)]
+enum Work {
+    #[default]
+    Idle,
+    Moving(Box<Move>),
+    /// The client closed with this code; the server's last words are relayed.
+    Ending(u16),
+    Closed,
+}
+
+/// The time and the world of one step.
+struct Turn<'a> {
+    now: Moment,
+    around: &'a mut dyn Surroundings,
+    out: &'a mut Vec<Command>,
+}
+
+/// Bugs that the simulator plants to prove that it would find them.
+#[cfg(feature = "planted-bugs")]
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PlantedPlain {
+    /// The target's output is accepted before the source's last.
+    EarlyOutput,
+    /// The source is left without asking whether it has read everything.
+    NoPing,
+    /// The join is not replayed.
+    ForgetJoin,
+    /// The target is joined while the source still has the player, though the order is to leave first.
+    JoinsEarly,
+    /// What is held is delivered to the source as it is left, and to the target.
+    DeliverTwice,
+    /// What is held is dropped when a target is lost.
+    DropHeld,
+    /// A server's close is taken for a loss.
+    KickIsLoss,
+    /// A place taken for a target that failed is not given back.
+    KeepPlace,
+    /// An unknown outcome counts as won.
+    UnknownIsWon,
+}
 
 /// One plain player's machine; see the module's documentation for what the edge does beside its commands.
 #[derive(Debug)]
 pub struct PlainSession {
     id: SessionId,
     settings: Arc<Settings>,
+    ledger: Ledger,
+    watch: Watch,
+    /// The epoch of the record that put the player at `server`.
+    epoch: Epoch,
+    /// When the player came there.
+    since: Moment,
+    /// Client messages given to the server since then, replayed ones not counted.
+    delivered: u64,
+    /// Its messages to the client since then.
+    sent: u64,
+    work: Work,
+    held: Option<Box<Held>>,
+    /// The server's link, or its last one.
     link: LinkId,
+    /// The server that has the player, or had it last.
     server: ServerId,
+    /// The next dial's id.
+    links: u32,
+    /// Names the current step's timer.
+    steps: u32,
+    transfers: u32,
+    /// Servers lost soon after the player came.
+    strikes: u8,
+    /// Whether the first record is stored.
+    born: bool,
+    /// Whether a place at `server` is this session's.
+    seated: bool,
+    /// Whether the session can be moved no more.
+    pinned: bool,
+    #[cfg(feature = "planted-bugs")]
+    planted: Option<PlantedPlain>,
 }
 
 impl PlainSession {
@@ -38,20 +121,39 @@ impl PlainSession {
     #[must_use]
     pub fn begin(
         id: SessionId,
-        _owner: u64,
+        owner: u64,
         settings: Arc<Settings>,
         link: LinkId,
         server: ServerId,
-        _now: Moment,
+        now: Moment,
         out: &mut Vec<Command>,
     ) -> Self {
-        out.push(Command::Promote { link, server });
-        Self {
+        let ledger = Ledger::new(owner, server);
+        let mut session = Self {
             id,
             settings,
+            epoch: ledger.newest,
+            ledger,
+            watch: Watch::new(now),
+            since: now,
+            delivered: 0,
+            sent: 0,
+            work: Work::Idle,
+            held: None,
             link,
             server,
-        }
+            links: link.0 + 1,
+            steps: 0,
+            transfers: 0,
+            strikes: 0,
+            born: false,
+            seated: false,
+            pinned: false,
+            #[cfg(feature = "planted-bugs")]
+            planted: None,
+        };
+        session.be_born(now, link, server, out);
+        session
     }
 
     /// Goes on under newer rules; timers that run go on as they were set.
@@ -59,44 +161,103 @@ impl PlainSession {
         self.settings = Arc::clone(settings);
     }
 
+    /// Plants a bug.
+    #[cfg(feature = "planted-bugs")]
+    #[doc(hidden)]
+    pub fn plant(&mut self, bug: PlantedPlain) {
+        self.planted = Some(bug);
+    }
+
     /// The session can be moved no more: what it joined with is longer than what is recorded. Transfers are refused,
-    /// one under way is given up if its source is still there, and a lost server closes the client with 1012.
-    pub fn pin(&mut self) {}
+    /// one under way is given up if its source was not told to close yet, and a lost server closes the client with
+    /// 1012.
+    pub fn pin(&mut self) {
+        self.pinned = true;
+    }
 
     /// Takes an event at `now` and appends what is to be done, in order.
     pub fn step(
         &mut self,
-        _now: Moment,
-        _event: Event,
-        _around: &mut dyn Surroundings,
-        _out: &mut Vec<Command>,
+        now: Moment,
+        event: Event,
+        around: &mut dyn Surroundings,
+        out: &mut Vec<Command>,
     ) {
+        if matches!(self.work, Work::Closed) {
+            if let Event::Transfer { ticket, .. } = event {
+                let why = "the session is over";
+                out.push(Command::Refused { ticket, why });
+            }
+            return;
+        }
+        let turn = &mut Turn { now, around, out };
+        match event {
+            Event::Input(message) => self.input(message, turn),
+            Event::Position { at, velocity } => {
+                if self.watch.observe(now, at, velocity, false, &self.settings) {
+                    self.consider(turn);
+                }
+            }
+            Event::LinkOpened { link } => self.opened(link, turn),
+            Event::DialFailed { link, refused } => {
+                self.lost(link, None, String::new(), refused, turn);
+            }
+            Event::LinkClosed { link, code, reason } => self.lost(link, code, reason, false, turn),
+            Event::LinkCut { link } => self.cut(link, turn),
+            Event::Pong { link } => self.ponged(link, turn),
+            Event::InputHeld => self.input_held(turn),
+            Event::ServerDown { server, refused } => self.down(server, refused, turn),
+            Event::Directory { request, outcome } => self.directory(request, outcome, turn),
+            Event::Timer(timer) => self.late(timer, turn),
+            Event::Transfer { to, reason, ticket } => self.asked(to, reason, ticket, turn),
+            Event::ClientClosed { code } => self.client_closed(code, turn),
+            Event::Kick { code, reason } => self.kicked(code, reason, turn),
+            // Plain servers send no control messages.
+            Event::Answer { .. } => {}
+        }
     }
 
     /// The link that the client's frames may go to straight away, cut through. `None`: each message is handed in
     /// whole, as [`Event::Input`]; only the rest of one that was begun before goes on to where it began.
     #[must_use]
     pub fn forwards(&self) -> Option<LinkId> {
-        Some(self.link)
+        let free = !self.is_holding() && !self.is_client_gone();
+        free.then_some(self.link)
     }
 
     /// The edge sent the beginning of so many client messages on the link that [`PlainSession::forwards`] named.
-    pub fn forwarded(&mut self, _messages: u64) {}
+    pub fn forwarded(&mut self, messages: u64) {
+        self.delivered += messages;
+    }
 
     /// Whether this link's output goes to the client now. A link for which this is false is left unread.
     #[must_use]
     pub fn accepts_output(&self, link: LinkId) -> bool {
-        link == self.link
+        match &self.work {
+            Work::Idle | Work::Ending(_) => link == self.link,
+            Work::Moving(it) => {
+                #[cfg(feature = "planted-bugs")]
+                if self.planted == Some(PlantedPlain::EarlyOutput)
+                    && it.target.is_some_and(|target| target.link == link)
+                {
+                    return true;
+                }
+                it.source == Some(link)
+            }
+            Work::Closed => false,
+        }
     }
 
     /// The edge relayed so many whole messages of the server to the client.
-    pub fn output(&mut self, _messages: u64) {}
+    pub fn output(&mut self, messages: u64) {
+        self.sent += messages;
+    }
 
     /// Whether a client's message is worth reading for its position now: at most ten a second far from borders, each
     /// one near them. A `true` counts as a look, whether or not the message had a position.
     #[must_use]
-    pub fn wants_position(&mut self, _now: Moment) -> bool {
-        false
+    pub fn wants_position(&mut self, now: Moment) -> bool {
+        !matches!(self.work, Work::Closed) && self.watch.wants(now)
     }
 
     /// Which session this is.
@@ -106,10 +267,23 @@ impl PlainSession {
     }
 
     /// Where the session stands: `Preloading` while the target is dialled, `Freezing` while input is held and the
-    /// source empties, `Leaving` until the source's own close, then `Deciding`.
+    /// source empties, `Leaving` until a server's own close, then `Deciding`; `FailingOver` on the way to a server that
+    /// was not the first choice.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        Phase::Settled
+        match &self.work {
+            Work::Idle => Phase::Settled,
+            Work::Moving(_) if !self.born => Phase::Born,
+            Work::Moving(it) => match it.stage {
+                Stage::Dialing if it.source.is_some() => Phase::Preloading,
+                Stage::Holding | Stage::Emptying => Phase::Freezing,
+                Stage::Leaving => Phase::Leaving,
+                Stage::Deciding if it.reason != Reason::Failover => Phase::Deciding,
+                Stage::Dialing | Stage::Deciding | Stage::Resting => Phase::FailingOver,
+            },
+            Work::Ending(_) => Phase::Leaving,
+            Work::Closed => Phase::Closed,
+        }
     }
 
     /// The server that has the player, or had it last.
@@ -121,30 +295,30 @@ impl PlainSession {
     /// The epoch of the record that put it there.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        Epoch(1)
+        self.epoch
     }
 
     /// Where the player was last believed to be.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
-        None
+        self.watch.position()
     }
 
     /// How many transfers and failovers brought the player to another server.
     #[must_use]
     pub fn transfers(&self) -> u64 {
-        0
+        self.transfers.into()
     }
 
     /// Client messages given to this server since the player came, replayed ones not counted.
     #[must_use]
     pub fn received(&self) -> u64 {
-        0
+        self.delivered
     }
 
     /// Its messages to the client since then.
     #[must_use]
     pub fn sent(&self) -> u64 {
-        0
+        self.sent
     }
 }

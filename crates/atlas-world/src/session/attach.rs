@@ -9,7 +9,7 @@ use super::{
     failover::{Seek, Stage},
     transfer::STALE_TRIES,
 };
-use crate::decision::{Ask, Ruling};
+use crate::decision::Insisted;
 use crate::{
     Answer, AttachReason, DetachReason, LinkId, Order, Outcome, Reason, Record, TransferOutcome,
 };
@@ -44,30 +44,14 @@ impl Session {
             self.work = Work::Seek(seek);
             return;
         };
-        let moved = decision.moved;
-        match decision.rule(request, outcome) {
-            Ruling::Stale => self.work = Work::Seek(seek),
-            Ruling::Moved => {
-                self.ledger.won(moved);
+        match self.ledger.insist(decision, request, outcome) {
+            Insisted::Stale => self.work = Work::Seek(seek),
+            Insisted::Moved => {
                 seek.decision = None;
                 self.attach(seek, turn);
             }
-            Ruling::Unknown => {
-                decision.next = Ask::Read;
-                self.pause_seek(seek, turn);
-            }
-            // Undoing is never asked for here.
-            Ruling::Refused | Ruling::Kept | Ruling::Undone => {
-                decision.next = Ask::Move;
-                self.pause_seek(seek, turn);
-            }
-            Ruling::Other(found) => {
-                // A request of an earlier candidate was stored after all (or the directory lost the record).
-                self.ledger.found(decision, found);
-                decision.next = Ask::Move;
-                self.pause_seek(seek, turn);
-            }
-            Ruling::Foreign => {
+            Insisted::Again => self.pause_seek(seek, turn),
+            Insisted::Foreign => {
                 self.work = Work::Seek(seek);
                 let reason = "the session moved to another edge";
                 self.close(Some((1012, reason.into())), turn);

@@ -5,55 +5,10 @@ use std::sync::Arc;
 use atlas_base::{Epoch, Moment, Position, SessionId, TransferId, Velocity};
 
 use crate::{
-    Answer, Command, Directory as _, Event, LinkId, MemoryDirectory, Message, Order, Outcome,
-    Phase, Reason, Record, ServerId, Session, Settings, Surroundings, Timer,
+    Answer, Command, Directory as _, Event, LinkId, MemoryDirectory, Message, Outcome, Phase,
+    Reason, Record, ServerId, Session, Settings, Timer,
+    story::{World, line},
 };
-
-/// West (0) owns x < 0, east (1) the rest, north (2) nothing.
-#[derive(Default)]
-pub(super) struct World {
-    transfers: u128,
-    pub(super) closed_to: Vec<ServerId>,
-    pub(super) places: Vec<i32>,
-}
-
-impl Surroundings for World {
-    fn new_transfer(&mut self) -> TransferId {
-        self.transfers += 1;
-        TransferId::from_u128(self.transfers)
-    }
-
-    fn owner(&self, at: Position) -> Option<ServerId> {
-        (at.x.abs() < 1e6).then_some(ServerId(u32::from(at.x >= 0.0)))
-    }
-
-    fn outside_by(&self, server: ServerId, at: Position) -> Option<f64> {
-        match server {
-            ServerId(0) => Some(at.x),
-            ServerId(1) => Some(-at.x),
-            _ => None,
-        }
-    }
-
-    fn may_enter(&self, server: ServerId) -> bool {
-        !self.closed_to.contains(&server)
-    }
-
-    fn choose(&mut self, exclude: &[ServerId], _: Option<Position>) -> Option<ServerId> {
-        (0..3)
-            .map(ServerId)
-            .find(|server| !exclude.contains(server) && self.may_enter(*server))
-    }
-
-    fn reserve(&mut self, server: ServerId) -> bool {
-        self.places[server.0 as usize] += 1;
-        true
-    }
-
-    fn release(&mut self, server: ServerId) {
-        self.places[server.0 as usize] -= 1;
-    }
-}
 
 /// A session, its world and directory; directory requests are answered at once unless `mute`.
 pub(super) struct Story {
@@ -199,19 +154,9 @@ impl Story {
     pub(super) fn perform(&mut self, commands: Vec<Command>) -> Vec<String> {
         let mut lines = Vec::new();
         for command in commands {
-            let line = match command {
-                Command::Dial { link, server } => format!("dial {} server {}", link.0, server.0),
-                Command::Send { link, epoch, order } => {
-                    format!("{} {} @{epoch}", told(&order), link.0)
-                }
-                Command::Deliver { link, message } => {
-                    format!("deliver {} {}", link.0, String::from_utf8_lossy(&message))
-                }
-                Command::CloseLink { link } => format!("close {}", link.0),
-                Command::Promote { link, .. } => format!("promote {}", link.0),
+            match command {
                 Command::CompareAndSet { .. } | Command::Read { .. } if self.mute => {
                     self.asked.push(command);
-                    continue;
                 }
                 Command::CompareAndSet {
                     request,
@@ -221,27 +166,13 @@ impl Story {
                     let id = self.session.id;
                     let outcome = self.directory.compare_and_set(id, expected, record);
                     lines.extend(self.step(Event::Directory { request, outcome }));
-                    continue;
                 }
                 Command::Read { request } => {
                     let outcome = self.directory.read(self.session.id);
                     lines.extend(self.step(Event::Directory { request, outcome }));
-                    continue;
                 }
-                Command::SetTimer { .. } => continue,
-                Command::PauseClient => "pause".into(),
-                Command::ResumeClient => "resume".into(),
-                Command::CloseClient { code, .. } => format!("close client {code}"),
-                Command::NotifyReset { lost_input, .. } => format!("reset {lost_input}"),
-                Command::Began { reason, to, .. } => format!("began {reason} {}", to.0),
-                Command::Ended { outcome, .. } => format!("ended {outcome}"),
-                Command::Refused { why, .. } => format!("refused: {why}"),
-                Command::HoldInput => "hold".into(),
-                Command::Ping { link } => format!("ping {}", link.0),
-                Command::EndLink { link, code } => format!("end {} {code}", link.0),
-                Command::Replay { link } => format!("replay {}", link.0),
-            };
-            lines.push(line);
+                command => lines.extend(line(&command)),
+            }
         }
         lines
     }
@@ -260,24 +191,6 @@ impl Story {
     pub(super) fn directory_says(&mut self, outcome: Outcome) -> Vec<String> {
         let (request, _) = self.last_request();
         self.step(Event::Directory { request, outcome })
-    }
-}
-
-fn told(order: &Order) -> String {
-    match order {
-        Order::Attach { reason, state, .. } => match state {
-            Some(_) => format!("attach({}, state)", reason.as_str()),
-            None => format!("attach({})", reason.as_str()),
-        },
-        Order::Detach { reason, .. } => format!("detach({})", reason.as_str()),
-        Order::Preload { .. } => "preload".into(),
-        Order::Freeze { .. } => "freeze".into(),
-        Order::Adopt { .. } => "adopt".into(),
-        Order::Commit { client_present, .. } => format!("commit({client_present})"),
-        Order::Abort { .. } => "abort".into(),
-        Order::Leaving { .. } => "leaving".into(),
-        Order::TransferResult { outcome, .. } => format!("result({})", outcome.as_str()),
-        Order::Ping => "ping".into(),
     }
 }
 
