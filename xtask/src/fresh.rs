@@ -15,6 +15,8 @@ use crate::workspace::Workspace;
 
 /// The first build may take this long.
 const BUILD_PATIENCE: Duration = Duration::from_secs(30 * 60);
+/// Sixty players send a thousand messages, and one of them crosses a border, well within this time.
+const PLAY_PATIENCE: Duration = Duration::from_secs(60);
 /// A stopped node drains within ten seconds; then some.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -114,6 +116,7 @@ fn look(ready: &Value) -> Result<(), Error> {
         }
         println!("fresh: GET {path} answers");
     }
+    watch_players(address, &bearer)?;
     let refused = get(address, "/v1/servers", "")?;
     if !refused.starts_with("HTTP/1.1 401 ") {
         return Err(Error::check(
@@ -121,6 +124,42 @@ fn look(ready: &Value) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+/// The demo's players say that they play, and that nothing was lost.
+fn watch_players(address: &str, bearer: &str) -> Result<(), Error> {
+    let began = Instant::now();
+    loop {
+        let answer = get(address, "/v1/demo", bearer)?;
+        let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+        let demo: Value = serde_json::from_str(body).map_err(|source| Error::Json {
+            what: format!("the answer of /v1/demo ({body:?})"),
+            source,
+        })?;
+        let count = |name: &str| demo[name].as_u64().unwrap_or(0);
+        for name in ["lost", "doubled", "reordered", "closed"] {
+            if count(name) > 0 {
+                return Err(Error::check(format!(
+                    "the demo counts {} {name}: {demo}",
+                    count(name)
+                )));
+            }
+        }
+        if count("answered") >= 1_000 && count("server_changes") >= 1 {
+            println!(
+                "fresh: {} messages answered, {} changes of server",
+                count("answered"),
+                count("server_changes")
+            );
+            return Ok(());
+        }
+        if began.elapsed() > PLAY_PATIENCE {
+            return Err(Error::check(format!(
+                "the demo's players hardly play: {demo}"
+            )));
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
 }
 
 /// SIGTERM ends it with 0.
