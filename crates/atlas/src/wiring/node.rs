@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::VERSION;
 use crate::cli::Serving;
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, FAILED};
 
 /// How long what outlives the drain may take to end.
 const AFTER_TIMEOUT: Duration = Duration::from_secs(4);
@@ -174,7 +174,8 @@ impl Node {
         Ok(())
     }
 
-    /// Ends the roles within the drain's time, then what outlives them.
+    /// Ends the roles within the drain's time, then what outlives them. A second signal cuts it short, and the exit code
+    /// says so.
     ///
     /// # Errors
     /// The first failure of a task that the process needs, or [`atlas_runtime::Error::Drain`] if the time was over.
@@ -196,14 +197,19 @@ impl Node {
         if let Some(failure) = self.tasks.failure().or_else(|| self.after.failure()) {
             return Err(failure.into());
         }
+        if self.end.phase() == Phase::Stopping {
+            // Whoever asks twice wants it over, not explained.
+            let left: Vec<_> = [drained, ended]
+                .into_iter()
+                .filter_map(Result::err)
+                .map(|error| error.to_string())
+                .collect();
+            tracing::warn!(left = left.join("; "), "stopped at once");
+            return Ok(ExitCode::from(FAILED));
+        }
         drained?;
         ended?;
-        let at_once = self.end.phase() == Phase::Stopping;
-        tracing::info!(
-            after_ms = begun.elapsed().as_millis() as u64,
-            at_once,
-            "stopped"
-        );
+        tracing::info!(after_ms = begun.elapsed().as_millis() as u64, "stopped");
         Ok(ExitCode::SUCCESS)
     }
 }

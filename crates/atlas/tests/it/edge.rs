@@ -1,6 +1,8 @@
 //! `atlas edge` in front of game servers that know nothing of it, and in front of none.
 
-use atlas_testkit::{Atlas, Client, Exit, GameServer, Received, Seen, eventually};
+use atlas_testkit::{
+    Atlas, Client, Deadline, Exit, GameServer, Http, RawClient, Received, Seen, eventually,
+};
 
 use crate::support::{atlas, closed_port, deadline};
 
@@ -121,6 +123,50 @@ async fn a_server_that_is_down_at_the_start_is_told_and_players_get_503_until_it
     node.terminate().unwrap();
     assert_eq!(client.receive_close(deadline()).await.unwrap().0, 1012);
     assert_eq!(node.wait(deadline()).await.unwrap(), Exit::Code(0));
+}
+
+#[tokio::test]
+async fn a_drain_ends_at_its_deadline_and_a_second_signal_at_once() {
+    let game = GameServer::echo().await.unwrap();
+    // The first is patient enough for the deadline to be seen, the second for it not to be.
+    for (timeout, signals, exit) in [("2s", 1, Exit::Code(0)), ("60s", 2, Exit::Code(1))] {
+        let file = format!(
+            "[node]\ndrain-timeout = \"{timeout}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+             [[world.main.servers]]\nname = \"one\"\naddress = \"{}\"\n",
+            game.url()
+        );
+        let mut node = atlas(&["edge", "--listen", "127.0.0.1:0"])
+            .file("atlas.toml", file)
+            .start(deadline())
+            .await
+            .unwrap();
+        // It never answers the close.
+        let player = RawClient::upgrade(node.listener("edge").unwrap(), "/", deadline())
+            .await
+            .unwrap();
+        node.terminate().unwrap();
+        eventually(deadline(), "the drain's begin", || {
+            node.stderr().contains("\"draining\"")
+        })
+        .await
+        .unwrap();
+        let http = Http::new(node.listener("admin").unwrap());
+        assert_eq!(
+            http.get("/ready", deadline()).await.unwrap().status,
+            503,
+            "a draining node is not ready"
+        );
+        if signals == 2 {
+            node.terminate().unwrap();
+        }
+        assert_eq!(
+            node.wait(Deadline::seconds(30)).await.unwrap(),
+            exit,
+            "{}",
+            node.stderr()
+        );
+        drop(player);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,10 @@
 //! The binary as people and programs meet it: what it says, what it does, how it ends.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests say what they expect by unwrapping"
+)]
+
 mod config;
 mod console;
 mod demo;

@@ -138,9 +138,10 @@ async fn admin(loaded: &Loaded<Config>, data_dir: &Path, findings: &mut Vec<Find
     findings.push(match (ready, servers) {
         (Ok(_), Ok(_)) => Finding::good(what, "a running node answers, is ready and takes the token"),
         (Err(error), Ok(_)) => Finding::note(what, format!("a running node answers, but is not ready: {error}"), "its log says why"),
-        (_, Err(error @ Error::Answer { status: 401, .. })) => Finding::wrong(
+        (_, Err(Error::Answer { status: 401, .. })) => Finding::wrong(
             what,
-            format!("a running node answers, but does not take the token of {}: {error}", data_dir.display()),
+            format!("a running node answers, but does not take the token of {}",
+ Token::path(data_dir).display()),
             "the node runs with another data folder: give `node.data-dir` its value, or stop that node",
         ),
         (_, Err(error)) => Finding::wrong(what, format!("a running node answers, but not as it should: {error}"), "its log says why"),
