@@ -17,6 +17,7 @@ mod error;
 mod fresh;
 mod peers;
 mod process;
+mod sdk;
 mod sim;
 mod steps;
 mod test;

@@ -1,11 +1,11 @@
-//! Every test there is, counted: nextest (or cargo test), documentation tests, the simulator's short form.
+//! Every test there is, counted: nextest (or cargo test), documentation tests, the SDK's own, the simulator's short form.
 
 use std::fs;
 
 use crate::counts::Counts;
 use crate::error::Error;
 use crate::workspace::Workspace;
-use crate::{peers, process, sim, tools};
+use crate::{peers, process, sdk, sim, tools};
 
 /// What `cargo xtask test` understands.
 #[derive(Default, clap::Args)]
@@ -44,6 +44,7 @@ pub(crate) fn count(workspace: &Workspace, arguments: &Arguments) -> Result<Coun
         workspace,
         &["test", "--workspace", "--no-fail-fast", "--doc"],
     )?;
+    counts += sdk::test(workspace)?;
     if !arguments.no_sim {
         counts += sim::short(workspace)?;
     }
