@@ -2,6 +2,7 @@
 //!
 //! Each rule is a function from text or metadata to problems, so that its tests feed it what must be found.
 
+mod book;
 mod floors;
 mod links;
 mod manifests;
@@ -52,6 +53,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     {
         problems.extend(check_pure(workspace, package, &files)?);
     }
+    problems.extend(book::check(
+        &read(&workspace.root.join(book::SUMMARY))?,
+        &files,
+    ));
     for problem in &problems {
         println!("{}: {}", problem.place, problem.message);
     }
