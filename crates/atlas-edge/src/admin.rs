@@ -25,6 +25,8 @@ use crate::handle::Handle;
 use crate::mail::SessionsQuery;
 use crate::stream::{Frame, Players};
 
+mod actions;
+
 /// How long a person's transfer may take before the answer says that it goes on.
 const TRANSFER_WAIT: Duration = Duration::from_secs(30);
 /// How often watchers hear of players.
@@ -42,6 +44,7 @@ impl Handle {
             .route("/v1/sessions/{id}", get(session))
             .route("/v1/sessions/{id}/transfer", post(transfer))
             .route("/v1/world", get(world))
+            .merge(actions::routes())
             .with_state(self.clone())
     }
 }
@@ -125,7 +128,9 @@ fn parse_id(text: &str) -> Result<SessionId, Problem> {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let status = match &error {
-            Error::UnknownSession(_) | Error::UnknownServer { .. } => StatusCode::NOT_FOUND,
+            Error::UnknownSession(_) | Error::UnknownServer { .. } | Error::NoDrain { .. } => {
+                StatusCode::NOT_FOUND
+            }
             Error::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             _ => return Self::internal(&error),
         };

@@ -68,6 +68,14 @@ pub enum Error {
     /// No session has this id.
     #[error("no session has the id {0}")]
     UnknownSession(String),
+    /// The server was never drained.
+    #[error("server {server} of world {world} is not being drained")]
+    NoDrain {
+        /// The server's world.
+        world: String,
+        /// The server's name.
+        server: String,
+    },
     /// No server of the session's world has this name.
     #[error("world {world} has no server named {server}")]
     UnknownServer {

@@ -11,6 +11,7 @@ use crate::api::{ServerView, SessionView, SessionsPage, TransferView, WorldView}
 use crate::mail::{Mail, SessionsQuery};
 use crate::shared::Shared;
 use crate::stream::Frame;
+use crate::worker::Ask;
 
 /// Most sessions on one page.
 pub(crate) const PAGE_MAX: usize = 1000;
@@ -126,6 +127,31 @@ impl Handle {
             }
         }
         Err(unknown)
+    }
+
+    /// Closes a session's client with a code and a reason.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSession`].
+    pub async fn kick(&self, session: SessionId, code: u16, reason: &str) -> Result<(), Error> {
+        let reason: Arc<str> = reason.into();
+        let mut replies = Vec::new();
+        for mailbox in &self.shared.mailboxes {
+            let (reply, answer) = oneshot::channel();
+            mailbox.send(Mail::Ask(Ask::Kick {
+                session,
+                code,
+                reason: Arc::clone(&reason),
+                reply,
+            }));
+            replies.push(answer);
+        }
+        for reply in replies {
+            if reply.await.unwrap_or(false) {
+                return Ok(());
+            }
+        }
+        Err(Error::UnknownSession(session.to_string()))
     }
 
     pub(crate) fn watch(&self) -> broadcast::Receiver<Frame> {

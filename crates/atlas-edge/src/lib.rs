@@ -20,6 +20,7 @@ mod api;
 mod config;
 mod control;
 mod discovery;
+mod drain;
 mod error;
 mod handle;
 mod health;
@@ -44,6 +45,7 @@ pub use config::{
     RegionsMode, RegistrationConfig, ServerConfig, SlowClientConfig, SplitConfig, TransferConfig,
     WorldConfig,
 };
+pub use drain::{DrainView, WaitView};
 pub use error::{Error, Problem};
 pub use handle::Handle;
 pub use network::Network;

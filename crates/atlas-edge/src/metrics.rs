@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     pub(crate) hold_seconds: Histogram,
     pub(crate) discovery_failures: IntCounterVec,
     pub(crate) control: crate::control::Metrics,
+    pub(crate) drained: IntCounterVec,
 }
 
 impl Metrics {
@@ -114,6 +115,11 @@ impl Metrics {
                 &HOLD_SECONDS,
             )?,
             control: crate::control::Metrics::declare(registry)?,
+            drained: registry.counters(
+                "atlas_edge_drained_sessions_total",
+                "Players of servers that were emptied, by world and outcome (moved, dropped, gone).",
+                &["world", "outcome"],
+            )?,
         })
     }
 }

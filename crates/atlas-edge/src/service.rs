@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::{Config, Count};
 use crate::discovery;
 use crate::control::{self, Controls};
+use crate::drain::{self, Drains};
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::health;
@@ -87,6 +88,7 @@ impl Edge {
             connections: AtomicUsize::new(0),
             connections_max: connections_max(config),
             controls: Controls::default(),
+            drains: Drains::default(),
             met: met_sender,
             addresses: Mutex::default(),
             directory: Mutex::new(MemoryDirectory::default()),
@@ -136,6 +138,11 @@ impl Edge {
         let controls = control::watch(shared.clone());
         tasks.spawn(Kind::CHORE, "edge-control", async move {
             controls.await;
+            Ok::<(), Error>(())
+        });
+        let drains = drain::watch(shared.clone());
+        tasks.spawn(Kind::CHORE, "edge-drains", async move {
+            drains.await;
             Ok::<(), Error>(())
         });
         let found = shared.clone();

@@ -14,6 +14,7 @@ use atlas_world::{Directory as _, MemoryDirectory, Outcome, Record, ServerId};
 use tokio::sync::{mpsc, watch};
 
 use crate::control::Controls;
+use crate::drain::Drains;
 use crate::mail::{Mail, Mailbox};
 use crate::metrics::Metrics;
 use crate::servers::{Roster, Server, View, World};
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) connections_max: usize,
     /// The control links to servers.
     pub(crate) controls: Controls,
+    /// Servers that are being emptied.
+    pub(crate) drains: Drains,
     /// To the health checks; bounded, and what does not fit is not needed: the server is failing loudly enough.
     pub(crate) met: mpsc::Sender<Met>,
     /// Connections by address, where they are limited.

@@ -1,5 +1,6 @@
 //! What the rest of the process asks a worker about sessions: where one is, who is at a server, that one be moved, closed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,13 +42,14 @@ pub(crate) enum Ask {
         reply: oneshot::Sender<bool>,
     },
     /// Closes the clients of all who are at a server and are not being moved away just now (or of `all` at once), with a
-    /// word when to come back: spread over `spread`. Answered with how many these were.
+    /// word when to come back: spread over `spread`. Answered with who these were.
     Cut {
         world: Arc<str>,
         server: ServerId,
         all: bool,
+        except: Arc<HashSet<SessionId>>,
         spread: Duration,
-        reply: oneshot::Sender<u64>,
+        reply: oneshot::Sender<Vec<SessionId>>,
     },
 }
 
@@ -96,10 +98,11 @@ impl Worker {
                 world,
                 server,
                 all,
+                except,
                 spread,
                 reply,
             } => {
-                let _ = reply.send(self.cut(&world, server, all, spread));
+                let _ = reply.send(self.cut(&world, server, all, &except, spread));
             }
         }
     }
@@ -204,7 +207,6 @@ impl Worker {
         let Some((key, _)) = plain else {
             return false;
         };
-        self.count_closed(code);
         self.plain_close(key, CloseCode(code), reason);
         true
     }
@@ -217,33 +219,40 @@ impl Worker {
         }
     }
 
-    fn cut(&mut self, world: &str, server: ServerId, all: bool, spread: Duration) -> u64 {
-        let movable: Vec<usize> = self
+    fn cut(
+        &mut self,
+        world: &str,
+        server: ServerId,
+        all: bool,
+        except: &HashSet<SessionId>,
+        spread: Duration,
+    ) -> Vec<SessionId> {
+        let is_due = |about: &About| is_at(about, world, server) && !except.contains(&about.id);
+        let movable: Vec<(usize, SessionId)> = self
             .movable
             .iter()
             .filter(|(_, session)| {
                 let stays = matches!(session.machine.phase(), Phase::Settled | Phase::Preloading);
-                is_at(&session.about, world, server) && (all || stays)
+                is_due(&session.about) && (all || stays)
             })
-            .map(|(key, _)| key)
+            .map(|(key, session)| (key, session.about.id))
             .collect();
-        let plain: Vec<usize> = self
+        let plain: Vec<(usize, SessionId)> = self
             .plain
             .iter()
-            .filter(|(_, session)| is_at(&session.about, world, server))
-            .map(|(key, _)| key)
+            .filter(|(_, session)| is_due(&session.about))
+            .map(|(key, session)| (key, session.about.id))
             .collect();
-        let count = movable.len() + plain.len();
-        for key in movable {
+        let cut = movable.iter().chain(&plain).map(|(_, id)| *id).collect();
+        for (key, _) in movable {
             let reason = self.come_back(spread);
             self.movable_kick(key, CloseCode::RESTART.0, reason);
         }
-        for key in plain {
+        for (key, _) in plain {
             let reason = self.come_back(spread);
-            self.count_closed(CloseCode::RESTART.0);
             self.plain_close(key, CloseCode::RESTART, &reason);
         }
-        count as u64
+        cut
     }
 
     /// What a client that is closed for maintenance is told: when to come back, not all at once.
@@ -251,11 +260,6 @@ impl Worker {
         let most = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX).max(1);
         let ms = self.random.random_range(0..most);
         format!("the server is being emptied; come back in {ms} ms")
-    }
-
-    fn count_closed(&self, code: u16) {
-        let closed = &self.shared.metrics.closed_by_edge;
-        closed.with_label_values(&[&code.to_string()]).inc();
     }
 }
 

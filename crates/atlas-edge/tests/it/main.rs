@@ -9,6 +9,7 @@ mod bad_input;
 mod control;
 mod cooperative;
 mod discovery;
+mod drain;
 mod game;
 mod handshake;
 mod limits;
