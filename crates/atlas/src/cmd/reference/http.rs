@@ -61,6 +61,36 @@ const ADMIN: &[Route] = &[
         "moves a session: `{\"server\": \"east\"}`; answers with the outcome",
     ),
     route(
+        "POST",
+        "/v1/sessions/{id}/kick",
+        "yes",
+        "closes a session's client: `{\"code\": 4000, \"reason\": \"kicked\"}`",
+    ),
+    route(
+        "POST",
+        "/v1/servers/{world}/{server}/drain",
+        "yes",
+        "begins to empty a server: `{\"deadline\": \"60s\", \"window\": \"10s\"}`; with `{\"cancel\": true}` takes it back",
+    ),
+    route(
+        "GET",
+        "/v1/servers/{world}/{server}/drain",
+        "yes",
+        "how far the drain is: `state`, `left`, `moved`, `resumed`, `dropped`, `gone`",
+    ),
+    route(
+        "DELETE",
+        "/v1/servers/{world}/{server}/drain",
+        "yes",
+        "takes a drain back",
+    ),
+    route(
+        "GET",
+        "/v1/regions",
+        "yes",
+        "the regions and their servers: `{\"items\": […]}`",
+    ),
+    route(
         "GET",
         "/v1/world",
         "yes",
