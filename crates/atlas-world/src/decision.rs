@@ -22,6 +22,9 @@ pub(crate) struct Ledger {
     pub(crate) stored: bool,
     /// A request of an abandoned attempt may still be stored.
     pub(crate) loose: bool,
+    /// A planted bug.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) passes_any: bool,
 }
 
 /// What is asked of the directory.
@@ -178,6 +181,8 @@ impl Ledger {
             requests: 0,
             stored: false,
             loose: false,
+            #[cfg(feature = "planted-bugs")]
+            passes_any: false,
         }
     }
 
@@ -185,6 +190,21 @@ impl Ledger {
     pub(crate) fn next_epoch(&mut self) -> Epoch {
         self.newest = self.newest.next();
         self.newest
+    }
+
+    /// A server knows the epoch `newest`: attempts go past it from here on. False if they may not, because it is of
+    /// another edge that has taken the session over.
+    pub(crate) fn pass(&mut self, newest: Epoch) -> bool {
+        #[cfg(feature = "planted-bugs")]
+        if self.passes_any {
+            self.newest = self.newest.max(newest);
+            return true;
+        }
+        let may = self.record.may_pass(newest);
+        if may {
+            self.newest = self.newest.max(newest);
+        }
+        may
     }
 
     /// Begins to decide for `moved`, which replaces what is stored now; within `span`, or the timer `serial` fires.

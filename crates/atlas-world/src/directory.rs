@@ -17,10 +17,34 @@ pub struct Record {
     pub transfer: Option<TransferId>,
     /// The edge node that owns the session.
     pub owner: u64,
-    /// Grows each time another edge takes the session over.
+    /// Grows each time another edge takes the session over. Each generation has epochs of its own, so two edges never
+    /// use the same: those of generation g lie above (g - 1) * 2^32 and below g * 2^32.
     pub generation: u64,
     /// The server before this one.
     pub previous: Option<ServerId>,
+}
+
+/// How many epochs a generation has.
+const EPOCHS: u64 = 1 << 32;
+
+impl Record {
+    /// The record by which the edge `owner` takes the session over, at the server that has it.
+    #[must_use]
+    pub fn taken_over(&self, owner: u64) -> Self {
+        Self {
+            epoch: Epoch(self.generation.saturating_mul(EPOCHS) + 1),
+            transfer: None,
+            owner,
+            generation: self.generation + 1,
+            previous: Some(self.server),
+            ..*self
+        }
+    }
+
+    /// Whether this record's owner may use an epoch past `newest`; if not, another edge has taken the session over.
+    pub(crate) fn may_pass(&self, newest: Epoch) -> bool {
+        newest.0 < self.generation.saturating_mul(EPOCHS) - 1
+    }
 }
 
 /// How a request to the directory ended.

@@ -4,7 +4,7 @@
 //!
 //! Entry points: [`Session`] is one cooperative player's machine: it takes an [`Event`] and the time, asks its
 //! [`Surroundings`], and appends [`Command`]s that are to be performed in order; [`PlainSession`] is that of a player whose
-//! server knows nothing of Atlas, in the same vocabulary. [`Regions`] says which server is the
+//! server knows nothing of Atlas, in the same vocabulary. [`moves`] says who is moved for balance. [`Regions`] says which server is the
 //! authority where. [`Directory`] is the compare-and-set that decides who owns a session; [`MemoryDirectory`] keeps
 //! it in this process.
 //!
@@ -26,6 +26,7 @@ mod directory;
 mod event;
 mod held;
 mod motion;
+pub mod moves;
 mod plain;
 mod region;
 mod session;

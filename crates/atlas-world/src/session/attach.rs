@@ -104,9 +104,8 @@ impl Session {
             Answer::Refused {
                 newest: Some(newest),
                 ..
-            } if ours && seek.stale < STALE_TRIES => {
+            } if ours && seek.stale < STALE_TRIES && self.ledger.pass(newest) => {
                 seek.stale += 1;
-                self.ledger.newest = self.ledger.newest.max(newest);
                 self.decide_seek(seek, turn);
             }
             Answer::Refused { .. } if ours => {

@@ -335,6 +335,33 @@ fn a_stale_epoch_is_gone_past() {
     );
 }
 
+/// Found by the simulator with two edges: an edge whose session was taken over went past the newer edge's epoch, and
+/// could have pushed the player from the server that it rightly was at.
+#[test]
+fn an_epoch_of_another_edge_is_not_gone_past() {
+    let mut story = Story::settled();
+    story.transfer(1);
+    story.opened(1);
+    story.input("held");
+    story.frozen(0, 2, 1, 0);
+    let record = story.session.ledger.record.taken_over(77);
+    assert_eq!((record.owner, record.generation), (77, 2));
+    let reason = "stale".into();
+    let newest = Some(record.epoch);
+    assert_eq!(
+        story.answer(1, 2, Answer::Refused { reason, newest }),
+        [
+            "abort 1 @2",
+            "close 1",
+            "abort 0 @2",
+            "deliver 0 held",
+            "ended aborted"
+        ]
+    );
+    story.transfer(1);
+    assert_eq!(story.opened(2), ["freeze 0 @3"]);
+}
+
 #[test]
 fn two_servers_lost_soon_close_the_session() {
     let mut story = Story::settled();

@@ -206,7 +206,7 @@ impl Session {
                 }
             }
             (Stage::Freezing, Answer::Refused { newest, .. }) if from_source && ours => {
-                self.ledger.newest = self.ledger.newest.max(newest.unwrap_or_default());
+                self.ledger.pass(newest.unwrap_or_default());
                 handover.froze = false;
                 self.undo(handover, "the source refused to freeze", turn);
             }
@@ -247,9 +247,8 @@ impl Session {
         turn: &mut Turn<'_>,
     ) {
         match newest {
-            Some(newest) if handover.stale < STALE_TRIES => {
+            Some(newest) if handover.stale < STALE_TRIES && self.ledger.pass(newest) => {
                 handover.stale += 1;
-                self.ledger.newest = self.ledger.newest.max(newest);
                 handover.epoch = self.ledger.next_epoch();
                 self.adopt(handover, turn);
             }
