@@ -4,22 +4,8 @@ import { memoryUsage } from "node:process";
 import { totalmem } from "node:os";
 import type { WebSocket } from "ws";
 import { ProtocolError, controlFrame, parseFrame } from "./frame.js";
+import type { DrainAnswer, LoadReport } from "./hooks.js";
 import { readControlMessage, type Addressee } from "./messages.js";
-
-/** How busy a server is; `cpu` and `memory` are shares of what it may use, 0 to 1. */
-export interface LoadReport {
-  sessions: number;
-  cpu: number;
-  memory: number;
-  /** How long a step of the simulation takes, in milliseconds. */
-  tick_ms: number;
-}
-
-/** Asks for time before players are taken away. */
-export interface DrainAnswer {
-  waitMs: number;
-  reason: string;
-}
 
 export interface ControlHooks {
   onDrain(deadlineMs: number): DrainAnswer | void;

@@ -6,6 +6,7 @@ import type { WebSocket } from "ws";
 import type { Fence, Fenced, Session } from "./fence.js";
 import { ProtocolError, StateJoiner, STATE_BYTES_MAX, controlFrame, parseFrame, splitState, tagged, textOf } from "./frame.js";
 import { readSessionMessage, type Destination, type FromEdge, type StateField, type Vector } from "./messages.js";
+import type { Hooks } from "./hooks.js";
 import { Player, type MoveResult, type Wire } from "./player.js";
 
 /** What this server keeps with a session that it holds. */
@@ -31,21 +32,6 @@ export interface Host<Data> {
   hasPlace(): boolean;
   call<T>(player: Player<Data> | undefined, hook: () => T): { value: T } | undefined;
   hooks: Hooks<Data>;
-}
-
-/** The hooks of a game, see `GameServer`. */
-export interface Hooks<Data> {
-  load(state: Buffer | undefined, player: Player<Data>): Data;
-  save(player: Player<Data>): Uint8Array | string;
-  admit(player: Player<Data>): string | void;
-  onAttach(player: Player<Data>, reason: string): void;
-  onMessage(player: Player<Data>, message: string | Buffer): void;
-  onDetach(player: Player<Data>, reason: string, code?: number): void;
-  onFreeze(player: Player<Data>): void;
-  onPreload(notice: { session: string; id: string | undefined; position: Vector; velocity: Vector; arrivesInMs: number } | undefined, transfer: string): void;
-  onLeaving(player: Player<Data>, reason: string, expectedInMs: number): void;
-  onAway(player: Player<Data>): void;
-  onBack(player: Player<Data>, resync: boolean): void;
 }
 
 const HELD_BYTES_MAX = 4 * 1024 * 1024;

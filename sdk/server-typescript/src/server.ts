@@ -7,11 +7,12 @@ import { isIP, type AddressInfo } from "node:net";
 import { performance } from "node:perf_hooks";
 import type { Duplex } from "node:stream";
 import { WebSocketServer, type WebSocket } from "ws";
-import { ControlLink, type DrainAnswer, type LoadReport } from "./control.js";
+import { ControlLink } from "./control.js";
 import { Fence } from "./fence.js";
 import { CONTROL_BYTES_MAX } from "./frame.js";
-import { SessionLink, type Holding, type Hooks, type Host } from "./link.js";
-import type { Addressee, Vector } from "./messages.js";
+import type { DrainAnswer, Hooks, LoadReport, Notice } from "./hooks.js";
+import { SessionLink, type Holding, type Host } from "./link.js";
+import type { Addressee } from "./messages.js";
 import { PlainWire } from "./plain.js";
 import { Player } from "./player.js";
 
@@ -93,10 +94,7 @@ export abstract class GameServer<Data = unknown> implements Hooks<Data> {
   /** The player is about to be handed over: the last moment to send. `save` comes next. */
   onFreeze(_player: Player<Data>): void {}
   /** A player may come soon: a time to load what lies around `position`. Without a notice: it came to nothing. */
-  onPreload(
-    _notice: { session: string; id: string | undefined; position: Vector; velocity: Vector; arrivesInMs: number } | undefined,
-    _transfer: string,
-  ): void {}
+  onPreload(_notice: Notice | undefined, _transfer: string): void {}
   /** A move of the player is planned. A checkpoint is sent by itself. */
   onLeaving(_player: Player<Data>, _reason: string, _expectedInMs: number): void {}
   /** The player's connection is away and may come back; you still act for the player. */

@@ -1,0 +1,12 @@
+//! The edge among strangers: WebSocket libraries of other languages as they come, game servers written with the
+//! TypeScript SDK, and the guides, followed word by word.
+//!
+//! What these need (Node with npm, Python with venv) is installed once below the target directory. Where it is missing, a
+//! test prints `skipped: REASON` and passes.
+
+mod guide;
+mod guides;
+mod library;
+mod sdk;
+mod support;
+mod workshop;
