@@ -16,9 +16,12 @@ async fn the_console_shows_the_demo_as_it_happens() {
         println!("skipped: no Chromium is installed");
         return;
     };
+    let update = std::env::var(UPDATE).is_ok_and(|value| value == "1");
+    // A picture is to show curves of some length.
+    let changes = if update { 300 } else { 60 };
     let node = demo(60).await;
     let viewport = Viewport {
-        scale: 2.0,
+        scale: 1.5,
         ..Viewport::DESKTOP
     };
     let page = browser.page(viewport, deadline()).await.unwrap();
@@ -42,14 +45,15 @@ async fn the_console_shows_the_demo_as_it_happens() {
             .get_json("/v1/demo", deadline())
             .await
             .unwrap();
-        (counted["connected"] == 60 && counted["server_changes"].as_u64() >= Some(60)).then_some(())
+        (counted["connected"] == 60 && counted["server_changes"].as_u64() >= Some(changes))
+            .then_some(())
     });
     busy.await.unwrap();
     page.wait_for("document.body.innerText.includes('region')", deadline())
         .await
         .unwrap();
     assert_eq!(page.errors(), Vec::<String>::new());
-    let picture = if std::env::var(UPDATE).is_ok_and(|value| value == "1") {
+    let picture = if update {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/images/console.png")
     } else {
         node.dir().join("console.png")
