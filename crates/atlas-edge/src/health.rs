@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::config::HealthConfig;
+use crate::config::{HealthConfig, HealthKind};
 use crate::mail::Mail;
 use crate::servers::{Server, View, World};
 use crate::shared::{Met, Shared};
@@ -136,8 +136,11 @@ impl Watch {
                 continue;
             };
             let config = world.config.health.clone();
-            // Whoever answers on its control link is asked there: a process that hangs still accepts connections.
-            if let Some(answered) = self.shared.controls.ping(&key, &self.shared) {
+            // Whoever answers on its control link is asked there: a process that hangs still accepts connections. What
+            // the game itself says of its health is more.
+            if config.kind != HealthKind::Http
+                && let Some(answered) = self.shared.controls.ping(&key, &self.shared)
+            {
                 self.probes
                     .spawn(async move { (key, probe::answered(config, answered).await) });
                 continue;

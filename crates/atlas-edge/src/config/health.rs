@@ -12,7 +12,7 @@ pub struct HealthConfig {
     pub interval: TimeSpan,
     /// How long a check may take.
     pub timeout: TimeSpan,
-    /// What a check is.
+    /// What a check is. A cooperative server is pinged on its control link instead, except where this is `http`.
     pub kind: HealthKind,
     /// What `http` asks for, and `websocket` where the server's address has no path.
     pub path: String,
