@@ -218,6 +218,12 @@ pub struct TransferConfig {
     pub held_input_bytes_max: ByteSize,
     /// How long the edge tries to learn an unknown outcome before it closes the client with 1013.
     pub unknown_outcome_max: TimeSpan,
+    /// How soon before the border is reached the next server is told. 0s: never.
+    pub preload_within: TimeSpan,
+    /// Plain servers: which comes first, leaving the old one or joining the new.
+    pub plain_order: PlainOrder,
+    /// Plain servers: how long the old one may take to show that it has read everything, and then to close.
+    pub linger: TimeSpan,
     /// Fastest believable movement in world units a second; beyond it a position moves nobody. 0: unbounded.
     pub max_speed: f64,
 }
@@ -234,9 +240,22 @@ impl Default for TransferConfig {
             orphan_window: TimeSpan::from_secs(60),
             held_input_bytes_max: ByteSize(256 << 10),
             unknown_outcome_max: TimeSpan::from_secs(30),
+            preload_within: TimeSpan::from_secs(3),
+            plain_order: PlainOrder::LeaveFirst,
+            linger: TimeSpan::from_millis(500),
             max_speed: 0.0,
         }
     }
+}
+
+/// In which order a player of plain servers changes them.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlainOrder {
+    /// The old server is left before the new one is joined: the player is never at both.
+    LeaveFirst,
+    /// The new server is joined before the old one is left: the player is at both for a moment.
+    JoinFirst,
 }
 
 /// What happens when a client reads too slowly.

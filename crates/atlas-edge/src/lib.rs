@@ -41,9 +41,9 @@ pub use api::{
 };
 pub use config::{
     Config, Count, DiscoveryConfig, DrainConfig, EdgeConfig, GeographicConfig, HealthConfig,
-    HealthKind, LimitsConfig, LinkMode, Listen, LocationConfig, MessagesConfig, RegionConfig,
-    RegionsMode, RegistrationConfig, ServerConfig, SlowClientConfig, SplitConfig, TransferConfig,
-    WorldConfig,
+    HealthKind, LimitsConfig, LinkMode, Listen, LocationConfig, MessagesConfig, PlainOrder,
+    RegionConfig, RegionsMode, RegistrationConfig, ServerConfig, SlowClientConfig, SplitConfig,
+    TransferConfig, WorldConfig,
 };
 pub use drain::{DrainView, WaitView};
 pub use error::{Error, Problem};

@@ -14,7 +14,7 @@ use atlas_wire::dialect;
 use atlas_world::{Regions, ServerId, Settings};
 
 use super::{Address, Server, Speaks, View, World, parse_address};
-use crate::config::{Config, RegionsMode, ServerConfig, WorldConfig};
+use crate::config::{Config, PlainOrder, RegionsMode, ServerConfig, WorldConfig};
 use crate::discovery::file;
 use crate::error::{Error, Problem};
 
@@ -337,6 +337,12 @@ fn settings(config: &WorldConfig) -> Settings {
         held_input_bytes_max: usize::try_from(transfer.held_input_bytes_max.0)
             .unwrap_or(usize::MAX),
         max_speed: transfer.max_speed,
+        preload_within: transfer.preload_within.into(),
+        linger: transfer.linger.into(),
+        plain_order: match transfer.plain_order {
+            PlainOrder::LeaveFirst => atlas_world::PlainOrder::LeaveFirst,
+            PlainOrder::JoinFirst => atlas_world::PlainOrder::JoinFirst,
+        },
         ..Settings::default()
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atlas_base::Position;
-use atlas_wire::dialect::Dialect;
+use atlas_wire::dialect::{Dialect, Name};
 use atlas_world::{Regions, ServerId, Settings};
 
 use super::Server;
@@ -55,6 +55,23 @@ impl World {
         self.servers
             .iter()
             .filter(|server| server.removed.is_none() || server.places() > 0)
+    }
+
+    /// Whether plain sessions can be moved: somebody to move to, and a message to introduce the player by.
+    pub(crate) fn moves_plain(&self) -> bool {
+        let dialect = &self.config.dialect;
+        let joins = match dialect.name {
+            Name::Opaque => false,
+            Name::Json => !dialect.join.kind.is_empty(),
+            Name::Atlas | Name::Horizon => true,
+        };
+        joins
+            && self
+                .servers
+                .iter()
+                .filter(|server| server.is_active())
+                .nth(1)
+                .is_some()
     }
 
     /// The region's authority, where regions count.

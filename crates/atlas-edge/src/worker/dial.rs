@@ -93,8 +93,8 @@ impl Dial {
             key: &self.key,
             head: Some(&self.head),
             subprotocols: &subprotocols,
-            // What a dialect reads must not be packed, and a session that may move cannot keep an inflater's window.
-            deflate: !self.world.dialect.skims(),
+            // What is read here must not be packed, and a session that may move cannot keep an inflater's window.
+            deflate: !self.world.dialect.skims() && !self.head.subprotocols().offers_atlas(),
             forwarding: Some(self.forwarding),
             link: self.asks_link.then_some(LinkHeaders {
                 kind: LinkKind::Session(self.session),
@@ -272,7 +272,9 @@ impl Worker {
             DialOwner::Handshake { key } => {
                 self.handshake_joined(key, dial, &switched, &behind, cooperative)
             }
-            DialOwner::Movable { key, serial, link } if cooperative => {
+            DialOwner::Movable { key, serial, link }
+                if self.movable_accepts(key, &switched, cooperative) =>
+            {
                 self.movable_link_opened(key, serial, link, dial.server, dial.socket, &behind);
             }
             DialOwner::Movable { key, serial, link } => {

@@ -388,9 +388,7 @@ impl Worker {
         } else {
             offered.answer(switched.subprotocol())
         };
-        // In front of a plain server `atlas.v1` is not spoken yet: who asks for it alone learns so by the missing answer.
-        let atlas = answered.atlas && cooperative;
-        let subprotocol = answered.token.filter(|_| answered.atlas == atlas);
+        let (atlas, subprotocol) = (answered.atlas, answered.token);
         let mut answer = Vec::new();
         accept(&mut answer, &asked.key, subprotocol, Some(switched));
         let sent = socket.send(
@@ -427,7 +425,7 @@ impl Worker {
             .sessions_begun
             .with_label_values(&[&*about.world.name])
             .inc();
-        if cooperative {
+        if cooperative || atlas || about.world.moves_plain() {
             return self.movable_begin(Joined {
                 client: socket,
                 link: dial.socket,
@@ -435,6 +433,8 @@ impl Worker {
                 head: asked.head,
                 forwarding: asked.forwarding,
                 atlas,
+                cooperative,
+                subprotocol: switched.subprotocol().map(Into::into),
                 behind,
             });
         }

@@ -13,7 +13,7 @@ use atlas_wire::tag::Tag;
 use atlas_world::{Event, LinkId, Phase};
 
 use super::assembler::{Assembler, Piece};
-use super::carriage::{Carriage, Read};
+use super::carriage::Read;
 use super::socket::{Received, Socket};
 use super::{Again, ROUNDS_MAX, Token, Worker, movable::Movable, orders};
 use crate::servers::Server;
@@ -29,6 +29,10 @@ pub(super) struct Link {
     /// Parts of a large state on their way.
     parts: StateJoiner,
     close: Option<(u16, String)>,
+    /// A plain server was told that the player leaves.
+    pub(super) left: bool,
+    /// What came with its 101 was not looked at yet.
+    fresh: bool,
     /// Since when a ping of ours has had no answer, nor anything else been heard.
     asked: Option<Moment>,
 }
@@ -52,6 +56,8 @@ impl Worker {
             server,
             parts: StateJoiner::default(),
             close: None,
+            left: false,
+            fresh: true,
             asked: None,
         });
         if self.links[key]
@@ -128,17 +134,19 @@ impl Worker {
     pub(super) fn link_remove(&mut self, key: usize) {
         let mask = self.mask();
         let mut link = self.links.remove(key);
-        let frame = control_frame(
-            Opcode::Close,
-            &close_payload(CloseCode::NORMAL, ""),
-            Some(mask),
-        );
-        let _ = link.socket.send(
-            &frame,
-            self.poll.registry(),
-            Token::Link(key).into(),
-            &mut self.pool,
-        );
+        if !link.left {
+            let frame = control_frame(
+                Opcode::Close,
+                &close_payload(CloseCode::NORMAL, ""),
+                Some(mask),
+            );
+            let _ = link.socket.send(
+                &frame,
+                self.poll.registry(),
+                Token::Link(key).into(),
+                &mut self.pool,
+            );
+        }
         self.closing_insert(link.socket);
     }
 
@@ -178,6 +186,7 @@ impl Worker {
         if writable {
             self.link_flush(key);
         }
+        self.link_waited(key);
         let mut scratch = std::mem::take(&mut self.scratch);
         for round in 0.. {
             let Some(link) = self.links.get(key).filter(|link| link.socket.may_read()) else {
@@ -186,7 +195,9 @@ impl Worker {
             let Some(session) = self.movable.get(link.session) else {
                 break;
             };
-            if session.client.backlog_bytes() >= queue_bound(session) {
+            if session.client.backlog_bytes() >= queue_bound(session)
+                || !session.machine.reads(link.id)
+            {
                 break;
             }
             if round == ROUNDS_MAX {
@@ -256,20 +267,42 @@ impl Worker {
     /// Bytes that came with a link's 101.
     pub(super) fn link_behind(&mut self, session: usize, id: LinkId, behind: &[u8]) {
         if let Some(key) = self.link_key(session, id) {
-            if !behind.is_empty() {
-                self.link_bytes(key, behind);
-                self.settle_machines();
-            }
+            self.links[key].input.keep(0, None, behind);
             self.again.push_back(Again::Link(key));
+        }
+    }
+
+    /// Looks at what came with a link's 101, once the link is to be read.
+    fn link_waited(&mut self, key: usize) {
+        let Some(link) = self.links.get_mut(key).filter(|link| link.fresh) else {
+            return;
+        };
+        let reads = |session: &Movable| session.machine.reads(link.id);
+        if self
+            .movable
+            .get(link.session)
+            .is_some_and(|session| reads(session))
+        {
+            link.fresh = false;
+            self.link_bytes(key, &[]);
+            self.settle_machines();
         }
     }
 
     /// Takes a server's messages out of what came; all that goes to the client from one read goes in one write.
     fn link_bytes(&mut self, key: usize, received: &[u8]) {
-        let mut outgoing = std::mem::take(&mut self.outgoing);
         let link = &mut self.links[key];
         link.asked = None;
         let (session, id) = (link.session, link.id);
+        let Some(carriage) = self
+            .movable
+            .get(session)
+            .map(|session| session.server_carriage())
+        else {
+            return;
+        };
+        let mut outgoing = std::mem::take(&mut self.outgoing);
+        let link = &mut self.links[key];
         let mut input = std::mem::replace(&mut link.input, Assembler::new(Side::Server));
         let buffer = input.take(received);
         let data = buffer.as_deref().unwrap_or(received);
@@ -307,10 +340,18 @@ impl Worker {
                     self.link_lost(key);
                     break;
                 }
-                Piece::Control(..) => continue,
+                Piece::Control(_, payload) => {
+                    self.link_outgoing(session, &mut outgoing, &mut messages);
+                    self.link_ponged(key, payload);
+                    self.settle_machines();
+                    if self.link_key(session, id) != Some(key) {
+                        break;
+                    }
+                    continue;
+                }
                 Piece::Whole(..) | Piece::Joined(..) => {}
             }
-            match Carriage::Tagged.read(&piece) {
+            match carriage.read(&piece) {
                 Read::Message(message) => {
                     let Some(owner) = self.movable.get_mut(session) else {
                         break;

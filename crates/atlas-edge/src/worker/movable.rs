@@ -6,14 +6,15 @@ use std::time::Duration;
 use atlas_balance::hash_key;
 use atlas_base::{Moment, Position, TransferId};
 use atlas_wire::frame::{CloseCode, Opcode, Side, close_payload, control_frame, parse_close};
-use atlas_wire::upgrade::{Forwarding, Head};
-use atlas_world::{Event, LinkId, Phase, ServerId, Surroundings};
+use atlas_wire::upgrade::{Forwarding, Head, Switched};
+use atlas_world::{Event, LinkId, Phase, PlainSession, ServerId, Session, Surroundings};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use super::allowance::{Allowance, Rates};
 use super::assembler::{Assembler, Piece};
 use super::carriage::{Carriage, Message, Read};
+use super::machine::Machine;
 use super::plain::{About, slow_client};
 use super::socket::{Received, Socket};
 use super::streams::Stream;
@@ -22,14 +23,18 @@ use crate::config::RegionsMode;
 use crate::placement::Placement;
 use crate::servers::{Server, View, World};
 
-/// One player whose server speaks `atlas.link.v1`: the server may change under the connection.
+/// One player whose server may change under the connection, or whose client speaks `atlas.v1`.
 pub(super) struct Movable {
     pub(super) client: Socket,
     input: Assembler,
-    pub(super) machine: atlas_world::Session,
+    pub(super) machine: Machine,
     pub(super) about: About,
     /// For the links that transfers open.
     pub(super) head: Arc<Head>,
+    /// The game's subprotocol that the client was told; another server must choose the same.
+    pub(super) subprotocol: Option<Box<str>>,
+    /// The messages that introduced the player, as frames for a plain server.
+    pub(super) joins: Vec<u8>,
     /// Keys of its open links; mostly one.
     pub(super) links: Vec<usize>,
     pub(super) player: Option<String>,
@@ -53,7 +58,7 @@ pub(super) struct Movable {
     pub(super) farewell: Option<(CloseCode, String)>,
 }
 
-/// A client and the cooperative server it was joined to.
+/// A client and the server it was joined to.
 pub(super) struct Joined<'a> {
     pub(super) client: Socket,
     pub(super) link: Socket,
@@ -62,11 +67,23 @@ pub(super) struct Joined<'a> {
     pub(super) forwarding: Forwarding,
     /// Whether the client speaks `atlas.v1`.
     pub(super) atlas: bool,
+    /// Whether the server speaks `atlas.link.v1`.
+    pub(super) cooperative: bool,
+    pub(super) subprotocol: Option<Box<str>>,
     /// What came with the server's 101.
     pub(super) behind: &'a [u8],
 }
 
 impl Movable {
+    /// What its servers speak.
+    pub(super) fn server_carriage(&self) -> Carriage {
+        if self.machine.is_plain() {
+            Carriage::Bare
+        } else {
+            Carriage::Tagged
+        }
+    }
+
     /// What its client speaks.
     pub(super) fn carriage(&self) -> Carriage {
         if self.stream.is_some() {
@@ -145,6 +162,8 @@ impl Worker {
             head,
             forwarding,
             atlas,
+            cooperative,
+            subprotocol,
             behind,
         } = joined;
         let first = LinkId(0);
@@ -154,21 +173,33 @@ impl Worker {
             about.world.settings.clone(),
         );
         let mut commands = std::mem::take(&mut self.commands);
-        let machine = atlas_world::Session::begin(
-            about.id,
-            self.shared.owner,
-            settings,
-            first,
-            server.id,
-            self.now,
-            &mut commands,
-        );
+        let (id, owner, now) = (about.id, self.shared.owner, self.now);
+        let machine = if cooperative {
+            Machine::Cooperative(Session::begin(
+                id,
+                owner,
+                settings,
+                first,
+                server.id,
+                now,
+                &mut commands,
+            ))
+        } else {
+            let mut machine =
+                PlainSession::begin(id, owner, settings, first, server.id, now, &mut commands);
+            if !about.world.moves_plain() {
+                machine.pin();
+            }
+            Machine::Plain(machine)
+        };
         let key = self.movable.insert(Box::new(Movable {
             client,
             input: Assembler::new(Side::Client),
             machine,
             about,
             head,
+            subprotocol,
+            joins: Vec::new(),
             links: Vec::new(),
             player: None,
             stream: atlas.then(Box::default),
@@ -225,6 +256,26 @@ impl Worker {
         } else {
             self.movable_dial_failed(key, serial, link, false);
         }
+    }
+
+    /// Whether a server's answer fits a session: cooperative like its others, or plain with the same subprotocol and no
+    /// extension.
+    pub(super) fn movable_accepts(
+        &self,
+        key: usize,
+        switched: &Switched,
+        cooperative: bool,
+    ) -> bool {
+        self.movable
+            .get(key)
+            .is_some_and(|session| match session.machine {
+                Machine::Cooperative(_) => cooperative,
+                Machine::Plain(_) => {
+                    !cooperative
+                        && !switched.deflate()
+                        && switched.subprotocol() == session.subprotocol.as_deref()
+                }
+            })
     }
 
     pub(super) fn movable_dial_failed(
@@ -357,7 +408,7 @@ impl Worker {
     fn movable_client_bytes(&mut self, key: usize, received: &[u8]) {
         let session = &mut self.movable[key];
         (session.heard, session.asked) = (self.now, false);
-        let carriage = session.carriage();
+        let (carriage, to_server) = (session.carriage(), session.server_carriage());
         let mut frames = 0;
         let mut outgoing = std::mem::take(&mut self.outgoing);
         let mut input =
@@ -431,12 +482,16 @@ impl Worker {
             session.about.messages_in += 1;
             self.tally.messages_in += 1;
             if session.machine.forwards().is_some() {
-                Carriage::Tagged.write(message, Some(mask), &mut outgoing);
+                let start = outgoing.len();
+                to_server.write(message, Some(mask), &mut outgoing);
                 forwarded += 1;
+                if to_server == Carriage::Bare {
+                    self.join_record(key, &outgoing[start..]);
+                }
             } else {
                 self.movable_forward(key, &mut outgoing, &mut forwarded);
                 let mut input = Vec::new();
-                Carriage::Tagged.write(message, Some(mask), &mut input);
+                to_server.write(message, Some(mask), &mut input);
                 self.step(key, Event::Input(input.into_boxed_slice()));
                 self.settle_machines();
             }

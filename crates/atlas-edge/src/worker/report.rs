@@ -8,6 +8,7 @@ use atlas_world::{Command, Event, Order, Reason, TransferOutcome};
 use tokio::sync::oneshot;
 
 use super::dial::{DialFor, DialOwner};
+use super::machine::Machine;
 use super::plain::About;
 use super::timers::Timer;
 use super::{Again, Worker, orders};
@@ -38,7 +39,7 @@ impl Worker {
                     forwarding: session.forwarding,
                     session: session.about.id,
                     player: session.player.clone(),
-                    asks_link: true,
+                    asks_link: !session.machine.is_plain(),
                     owner: DialOwner::Movable { key, serial, link },
                 };
                 if self.dial(order).is_err() {
@@ -56,9 +57,16 @@ impl Worker {
                     self.link_send_control(key, link, &message);
                 }
             }
-            Command::Deliver { link, message } => self.link_send(key, link, &message),
+            Command::Deliver { link, message } => {
+                self.join_record(key, &message);
+                self.link_send(key, link, &message);
+            }
             Command::CloseLink { link } => self.link_close(key, link),
-            Command::Promote { server, .. } => {
+            Command::Promote { server, link } => {
+                if let Some(link) = self.link_key(key, link) {
+                    self.again.push_back(Again::Link(link));
+                }
+                let session = &self.movable[key];
                 let server = session.about.world.server(server).cloned();
                 if let (Some(server), Some(session)) = (server, self.movable.get_mut(key)) {
                     session.about.server = server;
@@ -111,11 +119,11 @@ impl Worker {
                 self.shared.metrics.input_lost.inc_by(lost_input);
             }
             Command::Began { .. } => {}
-            // Only a plain session's machine says these.
-            Command::HoldInput
-            | Command::Ping { .. }
-            | Command::EndLink { .. }
-            | Command::Replay { .. } => {}
+            // Messages are relayed whole here, so the client always stands between two.
+            Command::HoldInput => self.happened.push_back((key, serial, Event::InputHeld)),
+            Command::Ping { link } => self.link_ping(key, link),
+            Command::EndLink { link, code } => self.link_end(key, link, code),
+            Command::Replay { link } => self.join_replay(key, link),
             Command::Ended {
                 transfer,
                 from,
@@ -221,7 +229,7 @@ impl Worker {
         {
             let view = TransferView::refused(
                 &session.to_string(),
-                "its server is plain: only cooperative sessions move",
+                "its server is plain, and the world has no join rule to move it by",
             );
             let _ = reply.send(Ok(view));
         } else {
@@ -281,7 +289,7 @@ impl Worker {
                 phase: machine.map_or("settled".to_owned(), |machine| {
                     format!("{:?}", machine.phase()).to_lowercase()
                 }),
-                link: if machine.is_some() {
+                link: if machine.is_some_and(|machine| !machine.is_plain()) {
                     LinkName::Cooperative
                 } else {
                     LinkName::Plain
@@ -290,7 +298,7 @@ impl Worker {
                 path: about.path.to_string(),
                 position: position.map(PositionView::from),
                 age_ms: self.now.saturating_since(about.since).as_millis() as u64,
-                transfers: machine.map_or(0, atlas_world::Session::transfers),
+                transfers: machine.map_or(0, Machine::transfers),
                 messages_in: about.messages_in,
                 messages_out: about.messages_out,
             })

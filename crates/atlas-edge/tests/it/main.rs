@@ -13,6 +13,7 @@ mod drain;
 mod game;
 mod handshake;
 mod limits;
+mod plain_moves;
 mod relay;
 mod reload;
 mod support;
