@@ -1,4 +1,4 @@
-//! The workspace's chores, one command each: `cargo xtask ci | test | tidy | docs | fresh | sim | bench`.
+//! The workspace's chores, one command each: `cargo xtask ci | test | tidy | docs | fresh | sim | bench | autobahn`.
 //!
 //! The gate (`ci`) only reads and runs; what it finds is mended by other commands (`cargo fmt`, `cargo xtask docs`).
 //! Everything here shells out to cargo and prints: it is the one crate besides the binary that does.
@@ -9,6 +9,7 @@
     reason = "a chore's output is its purpose"
 )]
 
+mod autobahn;
 mod bench;
 mod ci;
 mod counts;
@@ -56,6 +57,8 @@ enum Chore {
     Sim(sim::Arguments),
     /// Measure beside peers and print a table
     Bench(bench::Arguments),
+    /// Compare the Autobahn suite's verdicts through the edge with direct ones
+    Autobahn(autobahn::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -83,5 +86,6 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Chore::Fresh(arguments) => fresh::run(&workspace, &arguments),
         Chore::Sim(arguments) => sim::run(&workspace, &arguments),
         Chore::Bench(arguments) => bench::run(&workspace, &arguments),
+        Chore::Autobahn(arguments) => autobahn::run(&workspace, &arguments),
     }
 }

@@ -224,11 +224,19 @@ impl Server {
     }
 
     /// Takes note of whether it says that it takes players.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "said by registered servers alone")
+    )]
     pub(crate) fn report_accepting(&self, accepting: bool) {
         self.life.closed.store(!accepting, Ordering::Relaxed);
     }
 
     /// Takes note of whether it misses its heartbeats.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "said by registered servers alone")
+    )]
     pub(crate) fn set_late(&self, late: bool) {
         self.life.late.store(late, Ordering::Relaxed);
     }

@@ -14,8 +14,8 @@ use mio::{Poll, Waker};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, Count};
-use crate::discovery;
 use crate::control::{self, Controls};
+use crate::discovery;
 use crate::drain::{self, Drains};
 use crate::error::Error;
 use crate::handle::Handle;

@@ -41,7 +41,9 @@ pub fn parse(bytes: &[u8]) -> Result<Proxied, BadProxyHeader> {
     if bytes[..known] != SIGNATURE[..known] {
         return Err(BadProxyHeader::Missing);
     }
-    let Some(head) = bytes.first_chunk::<HEAD_BYTES>() else { return Ok(Proxied::Incomplete) };
+    let Some(head) = bytes.first_chunk::<HEAD_BYTES>() else {
+        return Ok(Proxied::Incomplete);
+    };
     let length = usize::from(u16::from_be_bytes([head[14], head[15]]));
     if length + HEAD_BYTES > HEADER_BYTES_MAX {
         return Err(BadProxyHeader::Length);
@@ -51,7 +53,9 @@ pub fn parse(bytes: &[u8]) -> Result<Proxied, BadProxyHeader> {
         0x21 => false,
         _ => return Err(BadProxyHeader::Version),
     };
-    let Some(body) = bytes.get(HEAD_BYTES..HEAD_BYTES + length) else { return Ok(Proxied::Incomplete) };
+    let Some(body) = bytes.get(HEAD_BYTES..HEAD_BYTES + length) else {
+        return Ok(Proxied::Incomplete);
+    };
     let address = match head[13] {
         _ if local => None,
         0x11 => Some(ipv4(body).ok_or(BadProxyHeader::Length)?),
@@ -64,13 +68,19 @@ pub fn parse(bytes: &[u8]) -> Result<Proxied, BadProxyHeader> {
 fn ipv4(body: &[u8]) -> Option<SocketAddr> {
     let source = body.first_chunk::<4>()?;
     let port = body.get(8..12)?;
-    Some(SocketAddr::from((Ipv4Addr::from(*source), u16::from_be_bytes([port[0], port[1]]))))
+    Some(SocketAddr::from((
+        Ipv4Addr::from(*source),
+        u16::from_be_bytes([port[0], port[1]]),
+    )))
 }
 
 fn ipv6(body: &[u8]) -> Option<SocketAddr> {
     let source = body.first_chunk::<16>()?;
     let port = body.get(32..36)?;
-    Some(SocketAddr::from((Ipv6Addr::from(*source), u16::from_be_bytes([port[0], port[1]]))))
+    Some(SocketAddr::from((
+        Ipv6Addr::from(*source),
+        u16::from_be_bytes([port[0], port[1]]),
+    )))
 }
 
 #[cfg(test)]
@@ -87,7 +97,11 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_every_prefix_waits() {
-        let v4 = header(0x21, 0x11, &[203, 0, 113, 7, 10, 0, 0, 1, 0x1f, 0x90, 0x23, 0x28]);
+        let v4 = header(
+            0x21,
+            0x11,
+            &[203, 0, 113, 7, 10, 0, 0, 1, 0x1f, 0x90, 0x23, 0x28],
+        );
         let mut v6_body = Ipv6Addr::LOCALHOST.octets().to_vec();
         v6_body.extend(Ipv6Addr::UNSPECIFIED.octets());
         v6_body.extend([0x1f, 0x90, 0x23, 0x28, 4, 0, 1, 9]);
@@ -95,7 +109,10 @@ mod tests {
         for (bytes, address) in [(v4, "203.0.113.7:8080"), (v6, "[::1]:8080")] {
             let whole = Proxied::Complete(Some(address.parse().unwrap()), bytes.len());
             assert_eq!(parse(&bytes), Ok(whole));
-            assert_eq!(parse(&[bytes.clone(), b"GET /".to_vec()].concat()), Ok(whole));
+            assert_eq!(
+                parse(&[bytes.clone(), b"GET /".to_vec()].concat()),
+                Ok(whole)
+            );
             for cut in 0..bytes.len() {
                 assert_eq!(parse(&bytes[..cut]), Ok(Proxied::Incomplete), "{cut}");
             }
@@ -114,8 +131,17 @@ mod tests {
     fn what_is_no_header_is_refused_at_once() {
         assert_eq!(parse(b"GET / HTTP/1.1"), Err(BadProxyHeader::Missing));
         assert_eq!(parse(b"PROXY TCP4"), Err(BadProxyHeader::Missing));
-        assert_eq!(parse(&header(0x11, 0x11, &[0; 12])), Err(BadProxyHeader::Version));
-        assert_eq!(parse(&header(0x21, 0x11, &[0; 11])), Err(BadProxyHeader::Length));
-        assert_eq!(parse(&header(0x21, 0x11, &[0; 60_000])), Err(BadProxyHeader::Length));
+        assert_eq!(
+            parse(&header(0x11, 0x11, &[0; 12])),
+            Err(BadProxyHeader::Version)
+        );
+        assert_eq!(
+            parse(&header(0x21, 0x11, &[0; 11])),
+            Err(BadProxyHeader::Length)
+        );
+        assert_eq!(
+            parse(&header(0x21, 0x11, &[0; 60_000])),
+            Err(BadProxyHeader::Length)
+        );
     }
 }

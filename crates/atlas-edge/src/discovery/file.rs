@@ -252,10 +252,7 @@ mod tests {
         for (text, why) in [
             ("nonsense".to_owned(), "line 1"),
             (server(""), "address"),
-            (
-                server("address = \"ws://127.0.0.1:1\"\nport = 1"),
-                "port",
-            ),
+            (server("address = \"ws://127.0.0.1:1\"\nport = 1"), "port"),
             (
                 server("address = \"http://127.0.0.1:1\""),
                 "write ws://HOST:PORT",

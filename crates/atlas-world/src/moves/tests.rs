@@ -56,7 +56,8 @@ fn one_second() {
         takes: false,
         ..it
     };
-    let table: &[(&str, Rules, Vec<Standing>, Vec<[u32; 3]>)] = &[
+    type Row = (&'static str, Rules, Vec<Standing>, Vec<[u32; 3]>);
+    let table: &[Row] = &[
         (
             "under high-water nobody moves",
             rules(100.0),

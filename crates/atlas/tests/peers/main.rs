@@ -4,6 +4,12 @@
 //! What these need (Node with npm, Python with venv) is installed once below the target directory. Where it is missing, a
 //! test prints `skipped: REASON` and passes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests say what they expect by unwrapping, and why they skip by printing"
+)]
+
 mod guide;
 mod guides;
 mod library;

@@ -1,0 +1,513 @@
+//! The Autobahn test suite, direct and through the edge, in both roles; every verdict must be the same.
+//!
+//! The suite's programs are `wstest`'s modes: the fuzzing client plays against its own echo server, and its echo client
+//! plays against the fuzzing server, which is then the game server. A case whose verdicts differ is played again, a few
+//! times: the suite looks at clocks, and what differs once in a while is told but is no difference of the edge's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::process;
+use crate::workspace::Workspace;
+
+/// What `cargo xtask autobahn` understands.
+#[derive(Default, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only a spread of cases: half a minute instead of an hour
+    #[arg(long)]
+    short: bool,
+    /// Only these cases, as the suite names them (`6.*`, `1.1.1`); may be repeated
+    #[arg(long = "case", value_name = "PATTERN")]
+    cases: Vec<String>,
+    /// Use this `atlas` instead of building one
+    #[arg(long, value_name = "FILE")]
+    atlas: Option<PathBuf>,
+}
+
+/// A spread over all that the suite looks at, without load (9) and compression (12, 13).
+const SPREAD: &[&str] = &[
+    "1.1.1", "1.1.2", "1.1.5", "1.1.7", "1.1.8", "1.2.1", "1.2.5", "1.2.8", "2.*", "3.*", "4.*",
+    "5.1", "5.2", "5.3", "5.6", "5.8", "5.9", "5.11", "5.14", "5.15", "5.18", "5.19", "6.1.1",
+    "6.2.3", "6.3.1", "6.4.1", "6.5.1", "6.12.1", "6.20.1", "6.22.1", "7.1.*", "7.3.*", "7.5.1",
+    "7.7.*", "7.9.*", "7.13.*", "10.*",
+];
+/// How often a case that differs is played again.
+const REPEATS: usize = 3;
+/// How long anything that is started may take to listen.
+const START: Duration = Duration::from_secs(30);
+/// How long one run over all cases may take.
+const RUN: Duration = Duration::from_secs(5400);
+
+/// Plays the cases and compares.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Error> {
+    let wstest = wstest(workspace)?;
+    let atlas = match &arguments.atlas {
+        Some(atlas) => atlas.clone(),
+        None => {
+            process::run(workspace.cargo().args(["build", "--package", "atlas"]))?;
+            workspace.target.join("debug/atlas")
+        }
+    };
+    let folder = workspace.target.join("autobahn");
+    let _ = fs::remove_dir_all(&folder);
+    let cases: Vec<String> = if !arguments.cases.is_empty() {
+        arguments.cases.clone()
+    } else if arguments.short {
+        SPREAD.iter().map(ToString::to_string).collect()
+    } else {
+        vec!["*".into()]
+    };
+    let mut played = 0;
+    let mut differing = Vec::new();
+    for role in [Role::Client, Role::Server] {
+        let began = Instant::now();
+        let trial = Trial {
+            wstest: &wstest,
+            atlas: &atlas,
+            role,
+        };
+        let first = trial.play(&folder.join(role.name()), &cases)?;
+        let mut rows = differences(&first);
+        let (mut counted, mut fickle) = (first.len(), BTreeSet::new());
+        for repeat in 1..=REPEATS {
+            if rows.is_empty() {
+                break;
+            }
+            let again: Vec<String> = rows.iter().map(|row| row.case.clone()).collect();
+            let folder = folder.join(format!("{}-again-{repeat}", role.name()));
+            let verdicts = trial.play(&folder, &again)?;
+            rows = differences(&verdicts);
+            let still: BTreeSet<&str> = rows.iter().map(|row| row.case.as_str()).collect();
+            fickle.extend(
+                again
+                    .iter()
+                    .filter(|case| !still.contains(case.as_str()))
+                    .cloned(),
+            );
+            counted = counted.max(verdicts.len());
+        }
+        println!(
+            "{}: {} cases in {:.0} s, {} with other verdicts through the edge",
+            role.title(),
+            counted,
+            began.elapsed().as_secs_f64(),
+            rows.len()
+        );
+        if !fickle.is_empty() {
+            let names: Vec<_> = fickle.iter().map(String::as_str).collect();
+            println!(
+                "  differed once and not when played again: {}",
+                names.join(" ")
+            );
+        }
+        played += counted;
+        differing.extend(rows.into_iter().map(|row| (role, row)));
+    }
+    if played == 0 {
+        return Err(Error::check(format!(
+            "no case is called {}",
+            cases.join(", ")
+        )));
+    }
+    if differing.is_empty() {
+        println!("the same verdict in each of {played} cases");
+        return Ok(());
+    }
+    println!(
+        "\n{:<16} {:<10} {:<34} {:<34}",
+        "role", "case", "direct", "through the edge"
+    );
+    for (role, row) in &differing {
+        println!(
+            "{:<16} {:<10} {:<34} {:<34}",
+            role.name(),
+            row.case,
+            row.direct,
+            row.edge
+        );
+    }
+    println!("reports: {}", folder.display());
+    Err(Error::check(format!("{} cases differ", differing.len())))
+}
+
+/// The suite's program: installed by the workshop's script if that is beside the checkout, else one on the path.
+fn wstest(workspace: &Workspace) -> Result<PathBuf, Error> {
+    let script = workspace.root.join("../shared/tools/autobahn-install.sh");
+    if script.is_file() {
+        let folder = workspace.target.join("tools/autobahn");
+        let program = folder.join("wstest");
+        // The script writes the program last.
+        if !process::answers(&program.to_string_lossy(), "--help") {
+            println!("installing the Autobahn suite into {}", folder.display());
+            process::text(Command::new("bash").arg(&script).arg(&folder))?;
+        }
+        return Ok(program);
+    }
+    if process::on_path("wstest") {
+        return Ok("wstest".into());
+    }
+    Err(Error::check(
+        "the Autobahn suite is missing: put its program `wstest` on the path (PyPI: autobahntestsuite, Python 2)",
+    ))
+}
+
+/// Which of the suite's programs does the fuzzing.
+#[derive(Clone, Copy)]
+enum Role {
+    /// The fuzzing client is the player; the game server echoes.
+    Client,
+    /// The fuzzing server is the game server; the player echoes.
+    Server,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Client => "fuzzing-client",
+            Self::Server => "fuzzing-server",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Client => "fuzzing client as the player",
+            Self::Server => "fuzzing server as the game server",
+        }
+    }
+}
+
+/// How a case ended: the suite's word for it, its word for the close, and the close code that came back.
+type Verdict = String;
+
+/// Verdicts of one case, by agent.
+type Verdicts = BTreeMap<String, BTreeMap<String, Verdict>>;
+
+/// A case whose verdicts differ.
+struct Row {
+    case: String,
+    direct: Verdict,
+    edge: Verdict,
+}
+
+/// One role, played with these programs.
+struct Trial<'a> {
+    wstest: &'a Path,
+    atlas: &'a Path,
+    role: Role,
+}
+
+impl Trial<'_> {
+    /// Plays cases direct and through an edge, and reads the suite's report.
+    fn play(&self, folder: &Path, cases: &[String]) -> Result<Verdicts, Error> {
+        fs::create_dir_all(folder).map_err(file("create", folder))?;
+        let reports = folder.join("reports");
+        let game = free_port()?;
+        let game_url = format!("ws://127.0.0.1:{game}");
+        let edge = self.edge(folder, &game_url)?;
+        let edge_url = format!("ws://{}", edge.address);
+        let common = json!({"outdir": reports, "cases": cases, "exclude-cases": [], "exclude-agent-cases": {}});
+        let specification = folder.join("specification.json");
+        match self.role {
+            Role::Client => {
+                let server = [("--mode", "testeeserver"), ("--wsuri", &game_url)];
+                let _server = Running::listening(self.wstest, &server, folder, "server", game)?;
+                let servers = [("direct", &game_url), ("edge", &edge_url)]
+                    .map(|(agent, url)| json!({"agent": agent, "url": url}));
+                write_json(&specification, common, "servers", json!(servers))?;
+                let spec = specification.to_string_lossy();
+                let client = [("--mode", "fuzzingclient"), ("--spec", &spec)];
+                Running::start(self.wstest, &client, folder, "client")?.finish()?;
+            }
+            Role::Server => {
+                write_json(&specification, common, "url", json!(game_url))?;
+                let spec = specification.to_string_lossy();
+                let server = [
+                    ("--mode", "fuzzingserver"),
+                    ("--spec", &spec),
+                    ("--webport", "0"),
+                ];
+                let _server = Running::listening(self.wstest, &server, folder, "server", game)?;
+                for (agent, url) in [("direct", &game_url), ("edge", &edge_url)] {
+                    let client = [
+                        ("--mode", "testeeclient"),
+                        ("--wsuri", url.as_str()),
+                        ("--ident", agent),
+                    ];
+                    Running::start(self.wstest, &client, folder, agent)?.finish()?;
+                }
+            }
+        }
+        read_verdicts(&reports.join("index.json"))
+    }
+
+    /// An edge in front of one game server, with nothing in its limits that a case could meet.
+    fn edge(&self, folder: &Path, game_url: &str) -> Result<Edge, Error> {
+        let configuration = folder.join("atlas.toml");
+        let text = format!(
+            r#"[edge.limits]
+message-bytes-max = "64MiB"
+message-timeout = "5m"
+messages-per-second = 0
+bytes-per-second = 0
+
+[world.main]
+dialect = {{ name = "opaque" }}
+
+[[world.main.servers]]
+name = "game"
+address = "{game_url}"
+link = "plain"
+"#
+        );
+        fs::write(&configuration, text).map_err(file("write", &configuration))?;
+        let ready = folder.join("ready.json");
+        let mut command = Command::new(self.atlas);
+        command
+            .args([
+                "edge",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+                "--config",
+            ])
+            .arg(&configuration)
+            .arg("--ready-file")
+            .arg(&ready)
+            .env("ATLAS_NODE__DATA_DIR", folder.join("data"))
+            .env_remove("ATLAS_CONFIG");
+        let mut running = Running::spawn(command, folder, "edge")?;
+        let address = running.until("the edge", || {
+            let text = fs::read_to_string(&ready).ok()?;
+            let value: Value = serde_json::from_str(&text).ok()?;
+            value["listeners"]["edge"].as_str().map(str::to_owned)
+        })?;
+        Ok(Edge {
+            address,
+            _running: running,
+        })
+    }
+}
+
+/// A running edge.
+struct Edge {
+    address: String,
+    _running: Running,
+}
+
+/// A child whose output goes to a file, and that ends with its handle.
+struct Running {
+    child: Child,
+    line: String,
+    log: PathBuf,
+}
+
+impl Running {
+    fn spawn(mut command: Command, folder: &Path, name: &str) -> Result<Self, Error> {
+        let log = folder.join(format!("{name}.log"));
+        let out = File::create(&log).map_err(file("create", &log))?;
+        let err = out.try_clone().map_err(file("write", &log))?;
+        let line = process::line(&command);
+        // The suite leaves files where it runs.
+        let child = command
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .spawn();
+        let child = child.map_err(|source| Error::Start {
+            program: line.clone(),
+            source,
+        })?;
+        Ok(Self { child, line, log })
+    }
+
+    fn start(
+        program: &Path,
+        flags: &[(&str, &str)],
+        folder: &Path,
+        name: &str,
+    ) -> Result<Self, Error> {
+        let mut command = Command::new(program);
+        for (flag, value) in flags {
+            command.args([flag, value]);
+        }
+        Self::spawn(command, folder, name)
+    }
+
+    /// Starts a program that listens on this port, and waits until it does.
+    fn listening(
+        program: &Path,
+        flags: &[(&str, &str)],
+        folder: &Path,
+        name: &str,
+        port: u16,
+    ) -> Result<Self, Error> {
+        let mut running = Self::start(program, flags, folder, name)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        running.until(name, || TcpStream::connect(address).ok())?;
+        Ok(running)
+    }
+
+    /// Waits until something is there; an error if the program ends first.
+    fn until<T>(&mut self, what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T, Error> {
+        let deadline = Instant::now() + START;
+        loop {
+            if let Some(found) = look() {
+                return Ok(found);
+            }
+            if self.ended().is_some() || Instant::now() > deadline {
+                return Err(self.failed(&format!("{what} did not come up")));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits for the end, which must be a good one.
+    fn finish(mut self) -> Result<(), Error> {
+        let deadline = Instant::now() + RUN;
+        loop {
+            match self.ended() {
+                Some(true) => return Ok(()),
+                Some(false) => return Err(self.failed("it failed")),
+                None if Instant::now() > deadline => {
+                    return Err(self.failed("it did not end in time"));
+                }
+                None => std::thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    fn ended(&mut self) -> Option<bool> {
+        self.child
+            .try_wait()
+            .ok()
+            .flatten()
+            .map(|status| status.success())
+    }
+
+    fn failed(&self, what: &str) -> Error {
+        let said = fs::read_to_string(&self.log).unwrap_or_default();
+        let last: Vec<&str> = said.lines().rev().take(10).collect();
+        let last: Vec<&str> = last.into_iter().rev().collect();
+        Error::check(format!("`{}`: {what}\n{}", self.line, last.join("\n")))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> Result<u16, Error> {
+    let bound = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = bound.map_err(|source| Error::Start {
+        program: "a listener".into(),
+        source,
+    })?;
+    Ok(address.port())
+}
+
+fn write_json(path: &Path, mut value: Value, key: &str, field: Value) -> Result<(), Error> {
+    value[key] = field;
+    fs::write(path, value.to_string()).map_err(file("write", path))
+}
+
+fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::File {
+        action,
+        path,
+        source,
+    }
+}
+
+/// Reads the suite's index: agent, case, verdict.
+fn read_verdicts(index: &Path) -> Result<Verdicts, Error> {
+    let text = fs::read_to_string(index).map_err(file("read", index))?;
+    let value: Value = serde_json::from_str(&text).map_err(|source| Error::Json {
+        what: index.display().to_string(),
+        source,
+    })?;
+    Ok(verdicts(&value))
+}
+
+fn verdicts(index: &Value) -> Verdicts {
+    let mut verdicts = Verdicts::new();
+    for (agent, cases) in index.as_object().into_iter().flatten() {
+        for (case, report) in cases.as_object().into_iter().flatten() {
+            let word = |key: &str| report[key].as_str().unwrap_or("?").to_owned();
+            let code = report["remoteCloseCode"].as_u64();
+            let code = code.map_or_else(|| "no code".to_owned(), |code| code.to_string());
+            let verdict = format!(
+                "{}, close {} ({code})",
+                word("behavior"),
+                word("behaviorClose")
+            );
+            verdicts
+                .entry(case.clone())
+                .or_default()
+                .insert(agent.clone(), verdict);
+        }
+    }
+    verdicts
+}
+
+/// The cases whose verdicts are not the same, in the suite's order.
+fn differences(verdicts: &Verdicts) -> Vec<Row> {
+    let verdict = |agents: &BTreeMap<String, Verdict>, agent: &str| {
+        agents
+            .get(agent)
+            .map_or("not played", String::as_str)
+            .to_owned()
+    };
+    let mut rows: Vec<Row> = verdicts
+        .iter()
+        .map(|(case, agents)| Row {
+            case: case.clone(),
+            direct: verdict(agents, "direct"),
+            edge: verdict(agents, "edge"),
+        })
+        .filter(|row| row.direct != row.edge)
+        .collect();
+    rows.sort_by_key(|row| -> Vec<u32> { row.case.split('.').flat_map(str::parse).collect() });
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cases_that_differ_are_found_and_stand_in_order() {
+        let ok = json!({"behavior": "OK", "behaviorClose": "OK", "remoteCloseCode": 1000});
+        let failed = json!({"behavior": "FAILED", "behaviorClose": "OK", "remoteCloseCode": 1002});
+        let silent = json!({"behavior": "OK", "behaviorClose": "OK", "remoteCloseCode": null});
+        let index = json!({
+            "direct": {"1.1.1": ok, "10.1.1": ok, "2.1": ok, "3.1": silent},
+            "edge": {"1.1.1": ok, "10.1.1": failed, "2.1": silent},
+        });
+        let rows = differences(&verdicts(&index));
+        let shown: Vec<_> = rows
+            .iter()
+            .map(|row| (row.case.as_str(), row.direct.as_str(), row.edge.as_str()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("2.1", "OK, close OK (1000)", "OK, close OK (no code)"),
+                ("3.1", "OK, close OK (no code)", "not played"),
+                ("10.1.1", "OK, close OK (1000)", "FAILED, close OK (1002)"),
+            ]
+        );
+    }
+}
