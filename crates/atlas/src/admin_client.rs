@@ -144,6 +144,14 @@ impl AdminClient {
         self.ask(Method::POST, path, Some(body)).await
     }
 
+    /// Takes something back.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.ask(Method::DELETE, path, None).await
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,

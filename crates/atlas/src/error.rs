@@ -86,6 +86,28 @@ pub(crate) enum Error {
         /// How many fit.
         count: usize,
     },
+    /// No server fits.
+    #[error("no server is called `{wanted}`")]
+    NoServer {
+        /// What was typed.
+        wanted: String,
+    },
+    /// Servers of several worlds fit.
+    #[error("`{wanted}` may be any of {}", whole.join(", "))]
+    ManyServers {
+        /// What was typed.
+        wanted: String,
+        /// Their names with their worlds'.
+        whole: Vec<String>,
+    },
+    /// A running node cannot use its new configuration.
+    #[error("the node at {url} keeps its configuration\n{detail}")]
+    NotReloaded {
+        /// The node.
+        url: String,
+        /// What is wrong with the new one.
+        detail: String,
+    },
     /// A file is no YAML that can be translated.
     #[error("{} cannot be translated: {why}", path.display())]
     Yaml {
@@ -143,6 +165,7 @@ impl Error {
             | Self::DemoBesideWorlds { .. }
             | Self::Option { .. }
             | Self::Yaml { .. }
+            | Self::NotReloaded { .. }
             | Self::Edge(atlas_edge::Error::Config(_))
             | Self::Runtime(atlas_runtime::Error::Config(_) | atlas_runtime::Error::Level { .. })
             | Self::Demo(
@@ -186,6 +209,11 @@ impl Error {
             }
             Self::NoSession { .. } | Self::ManySessions { .. } => Some(
                 "`atlas sessions` lists them; a session is named by its id, by the start of its id, or by its player".to_owned(),
+            ),
+            Self::NoServer { .. } => Some("`atlas servers` lists them".to_owned()),
+            Self::ManyServers { .. } => Some("name it with its world: WORLD/SERVER".to_owned()),
+            Self::NotReloaded { .. } => Some(
+                "`atlas config check` reads the file without a node; the edge goes on as it was".to_owned(),
             ),
             Self::Demo(atlas_demo::Error::Bind { .. }) => {
                 Some("choose another address with --listen; port 0 finds a free one".to_owned())

@@ -7,6 +7,7 @@
 pub(crate) mod demo;
 pub(crate) mod edge;
 mod node;
+mod reload;
 
 use std::process::ExitCode;
 
@@ -89,38 +90,16 @@ async fn start(
     Ok((node, handles))
 }
 
-/// Serves until a signal or a failed task ends it, then drains; SIGHUP reads the configuration again.
+/// Serves until a signal or a failed task ends it, then drains; SIGHUP and `POST /v1/reload` read the configuration again.
 async fn until_stopped(
     mut node: Node,
     edges: Vec<atlas_edge::Handle>,
     source: &Source<'_>,
 ) -> Result<ExitCode, Error> {
-    while node.asked().await == Asked::Reload {
-        if let Err(error) = reload(&node, &edges, source).await {
-            let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
-                error.source()
-            });
-            let causes: Vec<_> = causes.map(ToString::to_string).collect();
-            tracing::error!(
-                error = causes.join(": "),
-                "the configuration was not reloaded; nothing has changed"
-            );
-        }
+    while let Asked::Reload(reply) = node.asked().await {
+        reload::perform(&mut node, &edges, source, reply).await;
     }
     node.drain().await
-}
-
-/// All of the new configuration is read and checked before any of it is in force.
-async fn reload(
-    node: &Node,
-    edges: &[atlas_edge::Handle],
-    source: &Source<'_>,
-) -> Result<(), Error> {
-    let loaded = source()?;
-    for edge in edges {
-        edge.reload(&loaded.config.edge()).await?;
-    }
-    node.reload(&loaded.config)
 }
 
 fn summary(node: &Node, paint: Paint) -> String {

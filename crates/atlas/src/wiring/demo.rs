@@ -13,8 +13,8 @@ use atlas_edge::{LinkMode, RegionConfig, ServerConfig, WorldConfig};
 use atlas_runtime::config::Loaded;
 use atlas_runtime::{Kind, Shutdown, net};
 
-use super::edge;
-use super::node::{Node, Stop};
+use super::node::{Asked, Node, Stop};
+use super::{edge, reload};
 use crate::cli::Serving;
 use crate::config::{Config, dialled};
 use crate::context::Context;
@@ -103,8 +103,10 @@ pub(crate) async fn serve(
     ))?;
     node.ready(&serving)?;
 
-    // A terminal that is closed asks for the end as well: nobody sits in front of it any more.
-    node.asked().await;
+    // A terminal that is closed (SIGHUP) asks for the end as well: nobody sits in front of it any more.
+    while let Asked::Reload(Some(reply)) = node.asked().await {
+        reload::refuse(reply, "a demo has no configuration to read again");
+    }
     terminal::say("stopping: the players leave, then the edge drains");
     leave.drain("stopping");
     let left = tokio::select! {

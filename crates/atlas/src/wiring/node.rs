@@ -9,9 +9,11 @@ use atlas_runtime::metrics::Registry;
 use atlas_runtime::ready::{self, Ready};
 use atlas_runtime::signals::{self, Reload};
 use atlas_runtime::{Kind, Logs, Phase, Shutdown, Tasks, logs};
+use axum::Router;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::VERSION;
+use super::{VERSION, reload};
 use crate::cli::Serving;
 use crate::config::Config;
 use crate::error::{Error, FAILED};
@@ -29,12 +31,12 @@ pub(super) enum Stop {
 }
 
 /// What a serving process is asked for from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Asked {
     /// To end.
     Stop,
-    /// To read its configuration again (SIGHUP).
-    Reload,
+    /// To read its configuration again: by SIGHUP, or over the admin API, which waits for the outcome.
+    Reload(Option<reload::Reply>),
 }
 
 /// A process that serves.
@@ -51,6 +53,9 @@ pub(super) struct Node {
     token: Token,
     token_file: PathBuf,
     reload: Reload,
+    /// The route of `POST /v1/reload` until the admin listener takes it, and the requests that come by it.
+    reload_route: Router,
+    reload_asked: mpsc::Receiver<reload::Reply>,
     ready: Ready,
 }
 
@@ -72,6 +77,7 @@ impl Node {
         let token = Token::keep(&token_file)?;
         let registry = Registry::new(&config.metrics);
         registry.process(VERSION)?;
+        let (reload_route, reload_asked) = reload::route();
         Ok(Self {
             config,
             registry,
@@ -82,6 +88,8 @@ impl Node {
             token,
             token_file,
             reload,
+            reload_route,
+            reload_asked,
             ready: Ready::new(VERSION),
         })
     }
@@ -96,6 +104,7 @@ impl Node {
             self.token.clone(),
         )
         .readiness("node", move || !end.is_draining())
+        .mount(self.reload_route.clone())
     }
 
     /// Notes where a role listens, for the ready file.
@@ -158,7 +167,8 @@ impl Node {
             () = self.end.draining() => Asked::Stop,
             () = self.tasks.shutdown().draining() => Asked::Stop,
             () = self.after.shutdown().draining() => Asked::Stop,
-            () = self.reload.requested() => Asked::Reload,
+            () = self.reload.requested() => Asked::Reload(None),
+            Some(reply) = self.reload_asked.recv() => Asked::Reload(Some(reply)),
         }
     }
 
@@ -166,10 +176,11 @@ impl Node {
     ///
     /// # Errors
     /// [`Error::Runtime`] if the log level cannot be read; it stays as it was.
-    pub(super) fn reload(&self, config: &Config) -> Result<(), Error> {
+    pub(super) fn reload(&mut self, config: &Config) -> Result<(), Error> {
         // A level that was changed at run time holds until the file's own changes.
         if config.log.level != self.config.log.level {
             self.logs.set_level(&config.log.level)?;
+            self.config.log.level.clone_from(&config.log.level);
         }
         Ok(())
     }

@@ -181,6 +181,51 @@ async fn a_new_configuration_takes_effect_or_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_reload_is_asked_for_by_a_command_and_says_what_changed() {
+    let file = |level: &str, servers: &str| {
+        format!(
+            "[node]\nid = \"n1\"\n[log]\nlevel = \"{level}\"\n[edge]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n{servers}"
+        )
+    };
+    let server = |name: &str| {
+        format!("[[world.main.servers]]\nname = \"{name}\"\naddress = \"ws://127.0.0.1:9\"\n")
+    };
+    let node = atlas(&["edge"])
+        .file("atlas.toml", file("info", &server("one")))
+        .start(deadline())
+        .await
+        .unwrap();
+    let path = node.dir().join("atlas.toml");
+    let link = node.ready().console.clone().unwrap();
+    let reload = async |more: &[&str]| {
+        let args = ["reload", "--admin", &link];
+        let args: Vec<&str> = args.iter().chain(more).copied().collect();
+        said(atlas(&args)).await
+    };
+    assert_words!("reload_same", reload(&[]).await);
+
+    let servers = server("one") + &server("two") + "[world.main.transfer]\nhysteresis = 30.0\n";
+    let other = file("debug", &servers).replace("n1", "n2");
+    std::fs::write(&path, other).unwrap();
+    assert_words!("reload_changed", reload(&[]).await);
+    // What waits for a restart waits on; the level came back.
+    std::fs::write(&path, file("info", &servers).replace("n1", "n2")).unwrap();
+    assert_words!("reload_json", reload(&["--json"]).await);
+    let admin = node.admin().unwrap();
+    let level = admin.get_json("/v1/log", deadline()).await.unwrap();
+    assert_eq!(level["level"], "info");
+
+    std::fs::write(
+        &path,
+        file("info", &servers) + "[edge.limits]\nmesages = 1\n",
+    )
+    .unwrap();
+    assert_words!("reload_refused", reload(&[]).await);
+    let servers = admin.get_json("/servers", deadline()).await.unwrap();
+    assert_eq!(servers.as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
 async fn yaml_is_translated_and_what_is_left_is_told() {
     let yaml = "edge:\n  listen: 127.0.0.1:9000\n  max_connections: 100\nnode:\n  id: ~\nworld:\n  main:\n    servers:\n      - name: west\n        address: ws://127.0.0.1:7001\n";
     let convert = atlas(&["config", "convert", "{dir}/old.yaml"]).file("old.yaml", yaml);

@@ -1,6 +1,6 @@
 //! The commands that operate a running node, on a demo.
 
-use atlas_testkit::{Atlas, Exit, eventually_async};
+use atlas_testkit::{Atlas, Client, Exit, Received, eventually_async};
 use serde_json::Value;
 
 use crate::demo::demo;
@@ -89,6 +89,98 @@ async fn servers_and_sessions_are_listed_and_one_is_moved() {
     let (exit, _, stderr) = ask(&node, &["transfer", "nobody", "northwest"]).await;
     assert_eq!(exit, Exit::Code(1));
     assert!(stderr.contains("no session is called `nobody`"), "{stderr}");
+}
+
+/// All of the players, by their server.
+async fn on(node: &Atlas, server: &str) -> u64 {
+    let there = json(node, &["sessions", "--server", server]).await;
+    there["total"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn a_server_is_drained_and_taken_back() {
+    let node = demo(12).await;
+    let full = eventually_async(deadline(), "somebody in the northwest", async || {
+        (on(&node, "northwest").await > 0 && on(&node, "southeast").await > 0).then_some(())
+    });
+    full.await.unwrap();
+
+    let drain = ["drain", "northwest", "--window", "200ms"];
+    let (exit, text, stderr) = ask(&node, &drain).await;
+    assert_eq!(exit, Exit::Code(0), "{text}{stderr}");
+    assert!(
+        text.starts_with("drained: main/northwest is empty")
+            && text.contains("moved to other servers"),
+        "{text}"
+    );
+    assert_eq!(on(&node, "northwest").await, 0);
+    let (_, table, _) = ask(&node, &["servers"]).await;
+    let line = table.lines().find(|line| line.contains("northwest"));
+    assert!(line.is_some_and(|line| line.contains("drained")), "{table}");
+
+    let cancelled = json(&node, &["drain", "main/northwest", "--cancel"]).await;
+    assert_eq!(cancelled["state"], "cancelled", "{cancelled}");
+    let back = eventually_async(deadline(), "players who come back", async || {
+        (on(&node, "northwest").await > 0).then_some(())
+    });
+    back.await.unwrap();
+    let begun = json(&node, &["drain", "northwest", "--no-wait"]).await;
+    assert_eq!(begun["state"], "draining", "{begun}");
+
+    let (exit, _, stderr) = ask(&node, &["drain", "atlantis"]).await;
+    assert_eq!(exit, Exit::Code(1));
+    assert!(
+        stderr.contains("no server is called `atlantis`")
+            && stderr.contains("hint: `atlas servers`"),
+        "{stderr}"
+    );
+    let (exit, _, stderr) = ask(&node, &["drain", "southeast", "--cancel"]).await;
+    assert_eq!(exit, Exit::Code(1));
+    assert!(stderr.contains("answered 404"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_player_is_kicked_with_a_code_and_a_reason() {
+    let node = demo(1).await;
+    let edge = node.listener("edge").unwrap();
+    let player = Client::to(edge).path("/of-the-test");
+    let mut player = player.connect(deadline()).await.unwrap();
+    let id = eventually_async(deadline(), "the test's own session", async || {
+        let all = json(&node, &["sessions"]).await;
+        let mut all = all["items"].as_array()?.iter();
+        let own = all.find(|session| session["path"] == "/of-the-test")?;
+        Some(own["id"].as_str()?.to_owned())
+    });
+    let id = id.await.unwrap();
+    let (exit, _, stderr) = ask(&node, &["kick", &id, "--code", "1006"]).await;
+    assert_eq!(exit, Exit::Code(1));
+    assert!(stderr.contains("1006 is no close code"), "{stderr}");
+
+    let kick = ["kick", &id[..8], "--code", "4001", "--reason", "cheating"];
+    let kicked = json(&node, &kick).await;
+    assert_eq!(
+        (&kicked["session"], &kicked["code"], &kicked["reason"]),
+        (&id.into(), &4001.into(), &"cheating".into()),
+    );
+    let closed = eventually_async(deadline(), "the close", async || {
+        match player.receive(deadline()).await.unwrap() {
+            Received::Close(close) => close,
+            _ => None,
+        }
+    });
+    assert_eq!(closed.await.unwrap(), (4001, "cheating".to_owned()));
+
+    let (exit, _, stderr) = ask(&node, &["kick", "nobody"]).await;
+    assert_eq!(exit, Exit::Code(1));
+    assert!(stderr.contains("no session is called `nobody`"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_demo_has_nothing_to_reload() {
+    let node = demo(1).await;
+    let (exit, _, stderr) = ask(&node, &["reload"]).await;
+    assert_eq!(exit, Exit::Code(1));
+    assert!(stderr.contains("a demo has no configuration"), "{stderr}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use crate::support::{assert_words, atlas, closed_port, deadline, said, stdout};
 
 #[tokio::test]
 async fn every_command_explains_itself() {
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 18] = [
         &[],
         &["up"],
         &["edge"],
@@ -19,6 +19,9 @@ async fn every_command_explains_itself() {
         &["servers"],
         &["sessions"],
         &["transfer"],
+        &["drain"],
+        &["kick"],
+        &["reload"],
         &["load"],
         &["demo-server"],
         &["doctor"],
@@ -86,6 +89,14 @@ async fn slips_of_the_command_line_are_told() {
         said(atlas(&["up", "--players", "5"])).await
     );
     assert_words!(
+        "drain_cancel_and_deadline",
+        said(atlas(&["drain", "west", "--cancel", "--deadline", "5s"])).await
+    );
+    assert_words!(
+        "bad_close_code",
+        said(atlas(&["kick", "p-1", "--code", "seventy"])).await
+    );
+    assert_words!(
         "bad_log_level",
         said(atlas(&["edge", "--log", "loud"])).await
     );
@@ -142,6 +153,9 @@ async fn a_node_that_is_not_there_is_told_with_what_was_tried() {
         &["servers"][..],
         &["sessions"],
         &["transfer", "p-1", "west"],
+        &["drain", "west"],
+        &["kick", "p-1"],
+        &["reload"],
     ] {
         let args: Vec<&str> = command.iter().copied().chain(["--admin", &url]).collect();
         assert_words!(

@@ -103,6 +103,12 @@ const ADMIN: &[Route] = &[
         "what the demo's players counted; only with `atlas up --demo`",
     ),
     route(
+        "POST",
+        "/v1/reload",
+        "yes",
+        "reads the configuration again: 200 with what changed, 422 if nothing did because something is wrong with it",
+    ),
+    route(
         "GET",
         "/v1/log",
         "yes",
