@@ -156,14 +156,20 @@ impl Watch {
             self.known.remove(key);
             return;
         };
-        let (observation, refused) = match probed {
-            Probed::Well => (Observation::ProbeSucceeded, false),
+        let (observation, refused, why) = match probed {
+            Probed::Well => (Observation::ProbeSucceeded, false, ""),
             Probed::Ill { refused, why } => {
                 tracing::debug!(world = %world.name, server = %server.config.name, why, "a health check failed");
-                (Observation::ProbeFailed, *refused)
+                (Observation::ProbeFailed, *refused, why.as_str())
             }
         };
-        self.observe(world, server, observation, refused);
+        let outcome = if why.is_empty() { "well" } else { "ill" };
+        self.shared
+            .metrics
+            .health_checks
+            .with_label_values(&[&*world.name, outcome])
+            .inc();
+        self.observe(world, server, observation, refused, why);
         // Not all at once, and not in step with other nodes.
         let interval = world
             .config
@@ -189,7 +195,7 @@ impl Watch {
             return;
         };
         let refused = observation == Observation::DialRefused;
-        self.observe(world, server, observation, refused);
+        self.observe(world, server, observation, refused, met_words(observation));
         let soon = Instant::now() + SPACING_MIN;
         let waits = self.known.get(&key).and_then(|watched| watched.due);
         if observation != Observation::LinkOpened && waits.is_some_and(|due| due > soon) {
@@ -197,7 +203,14 @@ impl Watch {
         }
     }
 
-    fn observe(&mut self, world: &World, server: &Server, observation: Observation, refused: bool) {
+    fn observe(
+        &mut self,
+        world: &World,
+        server: &Server,
+        observation: Observation,
+        refused: bool,
+        why: &str,
+    ) {
         let now = self.shared.now();
         let Some(watched) = self.known.get_mut(&(Arc::clone(&world.name), server.id)) else {
             return;
@@ -211,8 +224,9 @@ impl Watch {
                 tracing::warn!(
                     world = world_name,
                     server = server_name,
-                    refused,
-                    "a game server is down"
+                    address = %server.config.address,
+                    why,
+                    "a game server is down: start it, or correct its address in the configuration; it is looked at again"
                 );
                 for mailbox in &self.shared.mailboxes {
                     mailbox.send(Mail::ServerDown {
@@ -226,6 +240,8 @@ impl Watch {
                 tracing::info!(
                     world = world_name,
                     server = server_name,
+                    address = %server.config.address,
+                    why,
                     "a game server is suspect"
                 );
             }
@@ -245,6 +261,17 @@ fn find<'a>(view: &'a View, (world, server): &Key) -> Option<(&'a Arc<World>, &'
     let world = view.world(world)?;
     let server = world.server(*server)?;
     (server.removed.is_none() || server.places() > 0).then_some((world, server))
+}
+
+/// What a player's dial or link met, for a person.
+fn met_words(observation: Observation) -> &'static str {
+    match observation {
+        Observation::DialRefused => "a player's dial was refused",
+        Observation::DialTimedOut => "a player's dial was not answered in time",
+        Observation::LinkReset => "a link broke without a close",
+        Observation::HandshakeSlow => "a handshake was slow",
+        Observation::ProbeSucceeded | Observation::ProbeFailed | Observation::LinkOpened => "",
+    }
 }
 
 fn thresholds(config: &HealthConfig) -> Thresholds {

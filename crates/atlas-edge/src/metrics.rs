@@ -23,6 +23,7 @@ pub(crate) struct Metrics {
     pub(crate) input_lost: IntCounter,
     pub(crate) transfers: IntCounterVec,
     pub(crate) hold_seconds: Histogram,
+    pub(crate) health_checks: IntCounterVec,
     pub(crate) discovery_failures: IntCounterVec,
     pub(crate) control: crate::control::Metrics,
     pub(crate) drained: IntCounterVec,
@@ -103,6 +104,11 @@ impl Metrics {
                 "atlas_edge_transfers_total",
                 "Transfers that ended, by world, reason and outcome (done, aborted, failed).",
                 &["world", "reason", "outcome"],
+            )?,
+            health_checks: registry.counters(
+                "atlas_edge_health_checks_total",
+                "Health checks of game servers, by world and outcome (well, ill).",
+                &["world", "outcome"],
             )?,
             discovery_failures: registry.counters(
                 "atlas_edge_discovery_failures_total",

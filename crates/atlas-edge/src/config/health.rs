@@ -29,7 +29,7 @@ impl Default for HealthConfig {
         Self {
             interval: TimeSpan::from_secs(2),
             timeout: TimeSpan::from_secs(1),
-            kind: HealthKind::Tcp,
+            kind: HealthKind::Websocket,
             path: "/".into(),
             unhealthy_after: 3,
             healthy_after: 2,
@@ -46,6 +46,7 @@ pub enum HealthKind {
     Tcp,
     /// A GET is answered with a status in the 200s.
     Http,
-    /// A WebSocket is opened, and a ping on it is answered. The game sees a connection that says nothing and leaves.
+    /// A WebSocket is opened, and a ping on it is answered, or a stranger is turned away with a status in the 400s. The
+    /// game sees a connection that says nothing and leaves.
     Websocket,
 }

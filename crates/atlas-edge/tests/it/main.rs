@@ -12,6 +12,7 @@ mod discovery;
 mod drain;
 mod game;
 mod handshake;
+mod health;
 mod limits;
 mod plain_moves;
 mod relay;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use atlas_edge::{Config, Edge, EdgeConfig, Handle, ServerConfig, WorldConfig};
+use atlas_edge::{Config, Edge, EdgeConfig, Handle, HealthKind, ServerConfig, WorldConfig};
 use atlas_runtime::metrics::Registry;
 use atlas_runtime::{MetricsConfig, Shutdown, Tasks};
 use atlas_testkit::Deadline;
@@ -87,10 +87,13 @@ pub(crate) fn build(world: WorldConfig) -> Result<Edge, atlas_edge::Error> {
 
 /// A world of these servers.
 pub(crate) fn world(servers: impl IntoIterator<Item = ServerConfig>) -> WorldConfig {
-    WorldConfig {
+    let mut world = WorldConfig {
         servers: servers.into_iter().collect(),
         ..WorldConfig::default()
-    }
+    };
+    // So that whoever opens a WebSocket at a test's game server is a player.
+    world.health.kind = HealthKind::Tcp;
+    world
 }
 
 pub(crate) fn soon() -> Deadline {

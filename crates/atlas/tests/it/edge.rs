@@ -9,7 +9,7 @@ use crate::support::{atlas, closed_port, deadline};
 /// An edge in front of one server at that address.
 async fn edge(address: &str) -> Atlas {
     let file = format!(
-        "[admin]\nlisten = \"127.0.0.1:0\"\n[[world.main.servers]]\nname = \"one\"\naddress = \"{address}\"\nlink = \"plain\"\n"
+        "[admin]\nlisten = \"127.0.0.1:0\"\n[[world.main.servers]]\nname = \"one\"\naddress = \"{address}\"\nlink = \"plain\"\n[world.main.health]\nkind = \"tcp\"\n"
     );
     atlas(&["edge", "--listen", "127.0.0.1:0"])
         .file("atlas.toml", file)
@@ -101,7 +101,12 @@ async fn a_server_that_is_down_at_the_start_is_told_and_players_get_503_until_it
     assert!(refused.contains("503"), "{refused}");
     eventually(deadline(), "a word about the server", || {
         let log = node.stderr();
-        log.contains("\"server\":\"one\"") && log.contains("down")
+        log.lines().any(|line| {
+            line.contains("a game server is down: start it, or correct its address")
+                && line.contains("\"server\":\"one\"")
+                && line.contains(&format!("\"address\":\"ws://127.0.0.1:{port}"))
+                && line.contains("\"why\":\"nothing listens there\"")
+        })
     })
     .await
     .unwrap();
