@@ -10,6 +10,7 @@ export class Problem extends Error {
 
 async function request(path, options) {
   const response = await fetch(path, { credentials: "same-origin", cache: "no-store", ...options });
+  if (response.status === 204) return null;
   if (response.ok) return response.json();
   let words = `the node answered ${response.status}`;
   try {
@@ -21,7 +22,7 @@ async function request(path, options) {
   throw new Problem(response.status, words);
 }
 
-/** GET of a route with query parameters; empty ones are left out. */
+/** GET of a route, null where the node has nothing to tell, with query parameters; empty ones are left out. */
 export function get(path, parameters = {}) {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== "" && value != null));
   return request(query.size ? `${path}?${query}` : path);

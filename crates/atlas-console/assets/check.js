@@ -15,7 +15,7 @@ const FAULTS = [
   ["state_breaks", "break in a player’s state", "breaks in players’ states"],
   ["closed", "connection closed", "connections closed"],
 ];
-/** Without a demo the route does not exist; look again only now and then (the node may be started anew with one). */
+/** Without a demo the node has nothing to tell; look again only now and then (it may be started anew with one). */
 const ABSENT_MS = 30_000;
 
 export class Check {
@@ -26,7 +26,12 @@ export class Check {
     clearTimeout(this.#timer);
     let pause = EVERY_MS;
     try {
-      if (!document.hidden) this.#show(await get("/v1/demo"));
+      const demo = document.hidden ? undefined : await get("/v1/demo");
+      if (demo) this.#show(demo);
+      else if (demo === null) {
+        $("check").hidden = true;
+        pause = ABSENT_MS;
+      }
     } catch (problem) {
       if (problem.status) {
         $("check").hidden = true;

@@ -64,7 +64,7 @@ export class Feed {
         cell(time, { className: "time" }),
         cell(player ?? shortId(session), { className: "player" }),
         cell(way, { className: "way" }),
-        cell(reason, { className: "reason" }),
+        cell(reason, { className: reason === "failover" ? "reason failover" : "reason" }),
         cell(result, { className: "result" }),
         cell(milliseconds(held_ms), { className: "number held" }),
       ],

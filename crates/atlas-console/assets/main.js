@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { Check } from "./check.js";
+import { Drain } from "./drain.js";
 import { Feed } from "./feed.js";
 import { element, setText, shortId } from "./format.js";
 import { WorldMap } from "./map.js";
@@ -25,7 +26,8 @@ class Names extends Map {
 const names = new Names();
 const overview = new Overview();
 const feed = new Feed(palette);
-const servers = new Servers(palette);
+const drain = new Drain((words) => setText($("servers-notice"), words));
+const servers = new Servers(palette, drain);
 const check = new Check();
 const stream = new Stream("/v1/world");
 
@@ -82,7 +84,22 @@ function showWorld() {
   servers.take(world.servers);
   sessions.takeWorld(world.name, world.servers);
   move.takeServers(world.servers);
+  drain.takeServers(world.servers);
+  sayDown(world);
   map.takeServers(world.servers);
+}
+
+/** Which servers were down when it was last said. */
+let down = new Set();
+
+/** Servers that went down or came back are told to a reader who does not see the map. */
+function sayDown(world) {
+  const now = new Set(world.servers.filter(({ state }) => state === "down").map(({ id }) => `${world.name}/${id}`));
+  const went = [...now].filter((name) => !down.has(name));
+  const came = [...down].filter((name) => name.startsWith(`${world.name}/`) && !now.has(name));
+  down = now;
+  const words = [...went.map((name) => `${name} is down`), ...came.map((name) => `${name} is back`)];
+  if (words.length) setText($("announcer"), `${words.join(", ")}.`);
 }
 
 $("world-select").addEventListener("change", (event) => {

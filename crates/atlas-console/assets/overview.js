@@ -24,6 +24,7 @@ export class Overview {
     ];
     const words = others.filter(([number]) => number > 0).map(([number, word]) => `${number} ${word}`);
     const all = servers.length > 0 && well === servers.length;
+    $("servers-under").classList.toggle("bad", others[0][0] > 0);
     setText($("servers-under"), words.length ? words.join(" · ") : all ? "all healthy" : "none listed");
   }
 

@@ -39,7 +39,7 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Every file that is served.
-pub(crate) static FILES: [File; 21] = [
+pub(crate) static FILES: [File; 22] = [
     file!("index.html", HTML),
     file!("console.css", STYLE),
     file!("icon.svg", "image/svg+xml"),
@@ -49,6 +49,7 @@ pub(crate) static FILES: [File; 21] = [
     file!("main.js", SCRIPT),
     file!("api.js", SCRIPT),
     file!("check.js", SCRIPT),
+    file!("drain.js", SCRIPT),
     file!("draw.js", SCRIPT),
     file!("feed.js", SCRIPT),
     file!("format.js", SCRIPT),

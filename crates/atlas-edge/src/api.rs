@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drain::DrainView;
 use crate::servers::{Server, Speaks, World};
 
 /// A position in world units.
@@ -73,10 +74,12 @@ pub struct ServerView {
     pub region: Option<RegionView>,
     /// Words to find it by.
     pub labels: BTreeMap<String, String>,
+    /// How far its drain is, until the drain is taken back.
+    pub drain: Option<DrainView>,
 }
 
 impl ServerView {
-    pub(crate) fn of(world: &World, server: &Server) -> Self {
+    pub(crate) fn of(world: &World, server: &Server, drain: Option<DrainView>) -> Self {
         let health = server.health();
         let state = match (server.is_active(), health) {
             (_, atlas_balance::State::Down) => "down",
@@ -103,6 +106,7 @@ impl ServerView {
                 max: region.max,
             }),
             labels: server.config.labels.clone(),
+            drain,
         }
     }
 }

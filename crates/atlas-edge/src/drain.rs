@@ -35,6 +35,13 @@ impl Drains {
         // Nothing panics while it holds the lock.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// How far a server's drain is, unless it has none or it was taken back.
+    pub(crate) fn shown(&self, key: &Key, now: Moment) -> Option<DrainView> {
+        let drain = self.known().get(key).cloned()?;
+        let begun = drain.progress().stage != Stage::Cancelled;
+        begun.then(|| drain.view(now))
+    }
 }
 
 /// One drain.

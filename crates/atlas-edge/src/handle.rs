@@ -26,13 +26,17 @@ impl Handle {
     /// All worlds with their servers.
     pub fn worlds(&self) -> Vec<WorldView> {
         let view = self.shared.view.load();
+        let now = self.shared.now();
         let worlds = view.worlds.iter().map(|world| WorldView {
             name: world.name.to_string(),
             dialect: world.dialect.name().to_owned(),
             balance: world.config.balance.name().to_owned(),
             servers: world
                 .shown()
-                .map(|server| ServerView::of(world, server))
+                .map(|server| {
+                    let key = (Arc::clone(&world.name), server.id);
+                    ServerView::of(world, server, self.shared.drains.shown(&key, now))
+                })
                 .collect(),
         });
         worlds.collect()

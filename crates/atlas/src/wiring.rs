@@ -82,7 +82,8 @@ async fn start(
         }
     }
     let handles = services.iter().map(atlas_edge::Edge::handle).collect();
-    node.listen(admin.mount(atlas_console::router())).await?;
+    admin = admin.mount(atlas_console::router()).mount(demo::absent());
+    node.listen(admin).await?;
     for service in services {
         edge::start(&node, service)?;
     }

@@ -44,6 +44,9 @@ struct World {
     ticks: u64,
     messages: u64,
     demo: Option<Value>,
+    drains: [Option<Value>; 4],
+    /// The bodies of the orders to drain, oldest first.
+    drain_orders: Vec<Value>,
 }
 
 struct Player {
@@ -113,6 +116,18 @@ impl Mock {
         self.shared.world().states[server] = (state, health);
     }
 
+    /// How far a server's drain is; it ends with nobody left.
+    pub(crate) fn drain(&self, server: usize, left: u64, moved: u64) {
+        let mut world = self.shared.world();
+        world.drains[server] = Some(drain_view(server, left, moved));
+        world.states[server].0 = if left == 0 { "drained" } else { "draining" };
+    }
+
+    /// What was ordered about drains, oldest first.
+    pub(crate) fn drain_orders(&self) -> Vec<Value> {
+        self.shared.world().drain_orders.clone()
+    }
+
     /// On which server a player is.
     pub(crate) fn server_of(&self, player: usize) -> &'static str {
         NAMES[self.shared.world().players[player].server]
@@ -165,6 +180,8 @@ impl World {
             ticks: 0,
             messages: 0,
             demo: None,
+            drains: [const { None }; 4],
+            drain_orders: Vec::new(),
         };
         for number in 0..60_u32 {
             let (x, z) = (
@@ -257,7 +274,8 @@ impl World {
             json!({ "id": NAMES[number], "world": "main", "address": format!("ws://127.0.0.1:{}", 7001 + number),
                 "state": self.states[number].0, "health": self.states[number].1, "link": "cooperative",
                 "sessions": sessions, "capacity": 1000, "weight": 1,
-                "region": { "min": [x, -HALF, z], "max": [x + HALF, HALF, z + HALF] }, "labels": {} })
+                "region": { "min": [x, -HALF, z], "max": [x + HALF, HALF, z + HALF] }, "labels": {},
+                "drain": self.drains[number] })
         };
         (0..NAMES.len()).map(server).collect()
     }
@@ -312,6 +330,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/v1/servers", get(servers))
         .route("/v1/sessions", get(sessions))
         .route("/v1/sessions/{id}/transfer", post(transfer))
+        .route("/v1/servers/main/{server}/drain", post(drain))
         .route("/v1/world", get(world))
         .route("/v1/demo", get(demo))
         .with_state(shared)
@@ -380,6 +399,42 @@ async fn transfer(
     .into_response()
 }
 
+fn drain_view(server: usize, left: u64, moved: u64) -> Value {
+    let under_way = left > 0;
+    json!({ "world": "main", "server": NAMES[server], "state": if under_way { "draining" } else { "drained" },
+        "deadline_in_ms": under_way.then_some(48_000), "waits": null, "left": left, "moved": moved, "resumed": 0,
+        "dropped": 0, "gone": 0, "obstacle": null })
+}
+
+async fn drain(
+    State(shared): State<Arc<Shared>>,
+    Path(server): Path<String>,
+    Json(order): Json<Value>,
+) -> Response {
+    let mut world = shared.world();
+    let Some(server) = NAMES.iter().position(|name| *name == server) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    world.drain_orders.push(order.clone());
+    if world.states[server].0 == "down" {
+        let problem = json!({ "title": "Conflict", "status": 409, "detail": "the server is down" });
+        return (StatusCode::CONFLICT, Json(problem)).into_response();
+    }
+    if order["cancel"] == true {
+        world.drains[server] = None;
+        world.states[server].0 = "active";
+        return Json(json!({ "state": "cancelled" })).into_response();
+    }
+    let left = world
+        .players
+        .iter()
+        .filter(|player| player.server == server);
+    let view = drain_view(server, left.count() as u64, 0);
+    world.drains[server] = Some(view.clone());
+    world.states[server].0 = "draining";
+    (StatusCode::ACCEPTED, Json(view)).into_response()
+}
+
 async fn world(
     State(shared): State<Arc<Shared>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
@@ -409,10 +464,6 @@ async fn world(
 async fn demo(State(shared): State<Arc<Shared>>) -> Response {
     match &shared.world().demo {
         Some(demo) => Json(demo.clone()).into_response(),
-        None => (
-            StatusCode::NOT_FOUND,
-            Json(json!({ "title": "no demo runs here", "status": 404 })),
-        )
-            .into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
     }
 }

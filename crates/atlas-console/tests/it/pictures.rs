@@ -58,7 +58,7 @@ async fn pictures() {
     }
 
     // States that are not seen each day: a server that is down, a chosen player, the dialog, a lost stream.
-    let page = browser
+    let mut page = browser
         .page(
             Viewport {
                 width: 900,
@@ -71,7 +71,9 @@ async fn pictures() {
     page.prefer(Scheme::Light, true, deadline).await.unwrap();
     page.go(&mock.url(), deadline).await.unwrap();
     mock.server(2, "down", "down");
-    mock.server(1, "draining", "healthy");
+    mock.drain(1, 9, 6);
+    mock.drain(3, 0, 15);
+    mock.transfer(7, 0, "failover", "done");
     page.wait_for(
         "document.querySelectorAll('#servers-rows .down').length > 0",
         deadline,
@@ -104,6 +106,42 @@ async fn pictures() {
     page.screenshot(&folder.join("states-map.png"), deadline)
         .await
         .unwrap();
+    let servers =
+        "document.getElementById('servers-title').scrollIntoView({ behavior: 'instant' })";
+    for (name, scheme) in [("light", Scheme::Light), ("dark", Scheme::Dark)] {
+        page.prefer(scheme, true, deadline).await.unwrap();
+        page.evaluate(servers, deadline).await.unwrap();
+        let file = folder.join(format!("states-servers-{name}.png"));
+        page.screenshot(&file, deadline).await.unwrap();
+    }
+    let button = "#servers-rows tr:first-child button";
+    page.click(button, deadline).await.unwrap();
+    page.screenshot(&folder.join("states-drain.png"), deadline)
+        .await
+        .unwrap();
+    page.press("Escape", deadline).await.unwrap();
+    page.resize(Viewport::PHONE, deadline).await.unwrap();
+    page.evaluate(servers, deadline).await.unwrap();
+    page.screenshot(&folder.join("states-servers-phone.png"), deadline)
+        .await
+        .unwrap();
+    page.resize(
+        Viewport {
+            width: 900,
+            ..desktop
+        },
+        deadline,
+    )
+    .await
+    .unwrap();
+    page.prefer(Scheme::Light, true, deadline).await.unwrap();
+    page.evaluate(
+        "scrollTo({ top: 0, behavior: 'instant' }); document.getElementById('map-canvas').focus()",
+        deadline,
+    )
+    .await
+    .unwrap();
+    page.press("ArrowRight", deadline).await.unwrap();
     page.press("Enter", deadline).await.unwrap();
     page.wait_for("document.getElementById('move').open", deadline)
         .await

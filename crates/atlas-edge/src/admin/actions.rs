@@ -139,7 +139,7 @@ async fn regions(State(edge): State<Handle>) -> Json<Regions> {
     let servers = worlds.flat_map(|world| {
         world
             .present()
-            .map(|server| crate::api::ServerView::of(world, server))
+            .map(|server| crate::api::ServerView::of(world, server, None))
     });
     let items = servers
         .filter_map(|server| {

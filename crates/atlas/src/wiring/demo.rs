@@ -12,6 +12,9 @@ use atlas_demo::players::{self, Players};
 use atlas_edge::{LinkMode, RegionConfig, ServerConfig, WorldConfig};
 use atlas_runtime::config::Loaded;
 use atlas_runtime::{Kind, Shutdown, net};
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
 
 use super::node::{Asked, Node, Stop};
 use super::{edge, reload};
@@ -117,6 +120,11 @@ pub(crate) async fn serve(
     terminal::print(&summary::ended(&stats.snapshot()))?;
     left?;
     ended
+}
+
+/// The demo's route on a node that runs none: nothing to tell, which is no error.
+pub(super) fn absent() -> Router {
+    Router::new().route("/v1/demo", get(async || StatusCode::NO_CONTENT))
 }
 
 /// Takes any free port if the one that is meant is taken; says so.

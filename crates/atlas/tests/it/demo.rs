@@ -39,7 +39,7 @@ fn assert_nothing_lost(counted: &Value) {
 }
 
 /// Process id of the server of that name, from the summary on stdout.
-fn pid_of(summary: &str, name: &str) -> Option<i32> {
+pub(crate) fn pid_of(summary: &str, name: &str) -> Option<i32> {
     let line = summary
         .lines()
         .find(|line| line.trim_start().starts_with(name))?;

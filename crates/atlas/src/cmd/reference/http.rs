@@ -100,7 +100,7 @@ const ADMIN: &[Route] = &[
         "GET",
         "/v1/demo",
         "yes",
-        "what the demo's players counted; only with `atlas up --demo`",
+        "what the demo's players counted; 204 unless `atlas up --demo` runs",
     ),
     route(
         "POST",
