@@ -152,7 +152,8 @@ fn plan(standing: &Standing, target: Target) -> Plan {
     debug_assert_eq!(message.len(), MESSAGE_BYTES, "{message}");
     Plan {
         address: standing.address,
-        first: Some(r#"{"client":"join","player_id":"p-1"}"#.to_owned()),
+        // Players of their own: one who is there twice is closed.
+        first: Some(|number| format!(r#"{{"client":"join","player_id":"p-{number}"}}"#)),
         message,
         patience: Duration::from_secs(60),
     }

@@ -25,8 +25,8 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 pub struct Plan {
     /// Where they connect.
     pub address: SocketAddr,
-    /// A text message that each sends once, first, and that comes back.
-    pub first: Option<String>,
+    /// Makes the text message that each sends once, first, and that comes back, from the player's number.
+    pub first: Option<fn(usize) -> String>,
     /// The text message that is sent and comes back; at most 125 bytes.
     pub message: String,
     /// How long connecting, and the last answers, may take.
@@ -91,10 +91,6 @@ impl Fleet {
             answer: server_frame(&plan.message),
             patience: plan.patience,
         };
-        let first = plan
-            .first
-            .as_deref()
-            .map(|text| (client_frame(text), server_frame(text)));
         let request = format!(
             "GET /bench HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
@@ -110,7 +106,12 @@ impl Fleet {
             }
             fleet.wait(&mut events, Duration::from_millis(100))?;
             for event in &events {
-                let player = &mut fleet.players[event.token().0];
+                let number = event.token().0;
+                let first = plan.first.map(|text| {
+                    let text = text(number);
+                    (client_frame(&text), server_frame(&text))
+                });
+                let player = &mut fleet.players[number];
                 let before = player.state;
                 player.open(&request, first.as_ref(), &mut scratch)?;
                 open += usize::from(before != State::Idle && player.state == State::Idle);

@@ -21,12 +21,14 @@ mod drain;
 mod health;
 mod messages;
 mod placement;
+mod players;
 
 pub use discovery::{DiscoveryConfig, Listen, RegistrationConfig};
 pub use drain::DrainConfig;
 pub use health::{HealthConfig, HealthKind};
 pub use messages::MessagesConfig;
 pub use placement::{GeographicConfig, LocationConfig, SplitConfig};
+pub use players::DuplicatePlayer;
 
 /// The edge: where players' WebSockets arrive.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -141,6 +143,10 @@ pub struct WorldConfig {
     pub paths: Vec<String>,
     /// How a new player's server is chosen.
     pub balance: Algorithm,
+    /// What happens when a player comes who is here already. `replace`: the older session is closed with 4409. `refuse`: the
+    /// newer one is closed with 1008. `allow`: both stay. Players are told apart by the id in their messages, see the
+    /// dialect; who names no id is never here twice.
+    pub duplicate_player: DuplicatePlayer,
     /// `auto`: a player who leaves a server's region is moved, whatever `balance` says. `off`: regions are ignored.
     pub regions: RegionsMode,
     /// How the edge reads this game's messages.
@@ -171,6 +177,7 @@ impl Default for WorldConfig {
             hosts: Vec::new(),
             paths: Vec::new(),
             balance: Algorithm::LeastConnections,
+            duplicate_player: DuplicatePlayer::Replace,
             regions: RegionsMode::Auto,
             dialect: DialectConfig::default(),
             transfer: TransferConfig::default(),

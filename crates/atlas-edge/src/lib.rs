@@ -8,7 +8,7 @@
 //!   shared, locked or awaited. `worker/plain.rs` relays frames as they came; `worker/movable.rs` (clients) and
 //!   `worker/links.rs` (servers) carry whole messages and obey the state machine of `atlas-world`;
 //! - `servers.rs` is the view of worlds and servers that all workers read, `placement.rs` the choice among them,
-//!   `health.rs` their health;
+//!   `health.rs` their health, `players.rs` who is here;
 //! - `handle.rs` and `admin.rs` are the outside's way in, `stream.rs` the map's.
 //!
 //! Invariants: a session's two sockets and its state stay with one worker for life; bytes of a plain session go out as
@@ -28,6 +28,7 @@ mod mail;
 mod metrics;
 mod network;
 mod placement;
+mod players;
 mod reload;
 mod servers;
 mod service;
@@ -40,10 +41,10 @@ pub use api::{
     WorldView,
 };
 pub use config::{
-    Config, Count, DiscoveryConfig, DrainConfig, EdgeConfig, GeographicConfig, HealthConfig,
-    HealthKind, LimitsConfig, LinkMode, Listen, LocationConfig, MessagesConfig, PlainOrder,
-    RegionConfig, RegionsMode, RegistrationConfig, ServerConfig, SlowClientConfig, SplitConfig,
-    TransferConfig, WorldConfig,
+    Config, Count, DiscoveryConfig, DrainConfig, DuplicatePlayer, EdgeConfig, GeographicConfig,
+    HealthConfig, HealthKind, LimitsConfig, LinkMode, Listen, LocationConfig, MessagesConfig,
+    PlainOrder, RegionConfig, RegionsMode, RegistrationConfig, ServerConfig, SlowClientConfig,
+    SplitConfig, TransferConfig, WorldConfig,
 };
 pub use drain::{DrainView, WaitView};
 pub use error::{Error, Problem};

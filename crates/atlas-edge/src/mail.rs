@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::Error;
 use crate::api::{SessionView, TransferView};
+use crate::players::Seat;
 use crate::worker::Ask;
 
 /// One message to a worker.
@@ -36,6 +37,10 @@ pub(crate) enum Mail {
         query: Arc<SessionsQuery>,
         reply: oneshot::Sender<SessionsFound>,
     },
+    /// The player of a session came again: it is to be closed.
+    Replace { older: Seat },
+    /// The older session of a player is gone.
+    PlayerLeft { newer: Seat },
     /// Somebody asks about sessions.
     Ask(Ask),
     /// Stop: nobody new, everybody told; at the deadline whoever is left is cut.

@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     pub(crate) discovery_failures: IntCounterVec,
     pub(crate) control: crate::control::Metrics,
     pub(crate) drained: IntCounterVec,
+    pub(crate) duplicate_players: IntCounterVec,
 }
 
 impl Metrics {
@@ -124,6 +125,11 @@ impl Metrics {
             drained: registry.counters(
                 "atlas_edge_drained_sessions_total",
                 "Players of servers that were emptied, by world and outcome (moved, dropped, gone).",
+                &["world", "outcome"],
+            )?,
+            duplicate_players: registry.counters(
+                "atlas_edge_duplicate_players_total",
+                "Players who came while they were here already, by world and what was done (replaced, refused).",
                 &["world", "outcome"],
             )?,
         })

@@ -22,6 +22,7 @@ use crate::handle::Handle;
 use crate::health;
 use crate::mail::Mailbox;
 use crate::metrics::Metrics;
+use crate::players::Players;
 use crate::servers::Roster;
 use crate::shared::{Met, Shared};
 use crate::stream::Stream;
@@ -89,6 +90,7 @@ impl Edge {
             connections_max: connections_max(config),
             controls: Controls::default(),
             drains: Drains::default(),
+            players: Players::default(),
             met: met_sender,
             addresses: Mutex::default(),
             directory: Mutex::new(MemoryDirectory::default()),

@@ -17,6 +17,7 @@ use crate::control::Controls;
 use crate::drain::Drains;
 use crate::mail::{Mail, Mailbox};
 use crate::metrics::Metrics;
+use crate::players::Players;
 use crate::servers::{Roster, Server, View, World};
 use crate::stream::Stream;
 
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) controls: Controls,
     /// Servers that are being emptied.
     pub(crate) drains: Drains,
+    /// Who is here.
+    pub(crate) players: Players,
     /// To the health checks; bounded, and what does not fit is not needed: the server is failing loudly enough.
     pub(crate) met: mpsc::Sender<Met>,
     /// Connections by address, where they are limited.

@@ -28,6 +28,7 @@ mod allowance;
 mod assembler;
 mod carriage;
 mod dial;
+mod entrance;
 mod flow;
 mod handshake;
 mod leave_join;
@@ -377,6 +378,7 @@ impl Worker {
             Timer::Handshake { key, serial } => self.handshake_timeout(key, serial),
             Timer::Dial { key, serial } => self.dial_timeout(key, serial),
             Timer::PlainLinger { key, serial } => self.plain_linger_over(key, serial),
+            Timer::Entering { key, serial } => self.entering_over(key, serial),
             Timer::Machine { key, serial, timer } => {
                 self.happened
                     .push_back((key, serial, atlas_world::Event::Timer(timer)));
@@ -445,6 +447,8 @@ impl Worker {
                 }
                 Mail::Stop { deadline } => self.stop(deadline),
                 Mail::Ask(ask) => self.answer(ask),
+                Mail::Replace { older } => self.replace(older),
+                Mail::PlayerLeft { newer } => self.older_left(newer),
                 Mail::ViewChanged => self.renew(),
                 Mail::ServerDown {
                     world,

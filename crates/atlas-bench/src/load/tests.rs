@@ -15,7 +15,7 @@ fn echo_server() -> SocketAddr {
 fn plan(address: SocketAddr) -> Plan {
     Plan {
         address,
-        first: Some("hello".into()),
+        first: Some(|_| "hello".into()),
         message: "x".repeat(64),
         patience: Duration::from_secs(5),
     }

@@ -28,7 +28,7 @@ pub(super) struct Dial {
     head: Arc<Head>,
     forwarding: Forwarding,
     session: SessionId,
-    player: Option<String>,
+    player: Option<Arc<str>>,
     key: [u8; 16],
     asks_link: bool,
     buffer: Vec<u8>,
@@ -72,7 +72,7 @@ pub(super) struct DialFor {
     pub(super) head: Arc<Head>,
     pub(super) forwarding: Forwarding,
     pub(super) session: SessionId,
-    pub(super) player: Option<String>,
+    pub(super) player: Option<Arc<str>>,
     pub(super) asks_link: bool,
     pub(super) owner: DialOwner,
 }

@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use super::allowance::{Allowance, Rates};
 use super::assembler::{Assembler, Piece};
 use super::carriage::{Carriage, Message, Read};
+use super::entrance::{Entering, Entrance};
 use super::machine::Machine;
 use super::plain::{About, slow_client};
 use super::socket::{Received, Socket};
@@ -37,13 +38,15 @@ pub(super) struct Movable {
     pub(super) joins: Vec<u8>,
     /// Keys of its open links; mostly one.
     pub(super) links: Vec<usize>,
-    pub(super) player: Option<String>,
+    pub(super) player: Option<Arc<str>>,
+    /// It waits for the end of an older session of its player.
+    pub(super) entering: Option<Box<Entering>>,
     /// The counts of a client that speaks `atlas.v1`.
     pub(super) stream: Option<Box<Stream>>,
     /// The machine holds as much input as it may.
     pub(super) paused: bool,
     /// The client has said its last; nothing more is read from it.
-    ended: bool,
+    pub(super) ended: bool,
     pub(super) forwarding: Forwarding,
     allowance: Allowance,
     /// When the client was last heard.
@@ -202,6 +205,7 @@ impl Worker {
             joins: Vec::new(),
             links: Vec::new(),
             player: None,
+            entering: None,
             stream: atlas.then(Box::default),
             paused: false,
             ended: false,
@@ -303,7 +307,7 @@ impl Worker {
     }
 
     /// Hands one event to a machine and does what it says. What that brings about happens in later steps.
-    fn step(&mut self, key: usize, event: Event) {
+    pub(super) fn step(&mut self, key: usize, event: Event) {
         let Some(session) = self.movable.get_mut(key) else {
             return;
         };
@@ -340,7 +344,8 @@ impl Worker {
             let Some(session) = self.movable.get_mut(key) else {
                 break;
             };
-            if session.ended || session.paused || !session.client.may_read() {
+            let waits = session.paused || session.entering.is_some();
+            if session.ended || waits || !session.client.may_read() {
                 break;
             }
             if let Some(link) = session.machine.forwards() {
@@ -405,7 +410,7 @@ impl Worker {
     }
 
     /// Takes the client's messages out of what came, and sends all that one read brought in one write.
-    fn movable_client_bytes(&mut self, key: usize, received: &[u8]) {
+    pub(super) fn movable_client_bytes(&mut self, key: usize, received: &[u8]) {
         let session = &mut self.movable[key];
         (session.heard, session.asked) = (self.now, false);
         let (carriage, to_server) = (session.carriage(), session.server_carriage());
@@ -469,6 +474,18 @@ impl Worker {
                 }
             };
             self.stream_received(key);
+            if self.movable_names(key, &message) {
+                self.movable_forward(key, &mut outgoing, &mut forwarded);
+                let mask = self.mask();
+                let entrance = self.movable_enters(key, || {
+                    let mut waiting = Vec::new();
+                    to_server.write(message, Some(mask), &mut waiting);
+                    waiting
+                });
+                if entrance != Entrance::Open {
+                    break;
+                }
+            }
             if let Some(position) = self.movable_look(key, &message) {
                 // Earlier messages belong to whoever is the authority before this one is looked at.
                 self.movable_forward(key, &mut outgoing, &mut forwarded);
@@ -537,26 +554,18 @@ impl Worker {
         *messages = 0;
     }
 
-    /// Reads a message's player and position where they are wanted.
+    /// Reads a message's position where it is wanted.
     fn movable_look(&mut self, key: usize, message: &Message<'_>) -> Option<Event> {
         let session = self.movable.get_mut(key)?;
         let dialect = &session.about.world.dialect;
         if !dialect.skims() {
             return None;
         }
-        let wants_position = session.machine.wants_position(self.now);
-        if !wants_position && session.player.is_some() {
+        if !session.machine.wants_position(self.now) {
             return None;
         }
         let mut prefix = [0; SKIM_BYTES_MAX];
-        let (text, message) = (message.text, message.look(&mut prefix));
-        if session.player.is_none() {
-            session.player = dialect.player(message, text);
-        }
-        if !wants_position {
-            return None;
-        }
-        let (at, velocity) = dialect.position(message, text)?;
+        let (at, velocity) = dialect.position(message.look(&mut prefix), message.text)?;
         Some(Event::Position { at, velocity })
     }
 
@@ -649,6 +658,9 @@ impl Worker {
         }
         self.closing_insert(session.client);
         self.address_leave(&session.about);
+        if let Some(player) = &session.player {
+            self.player_left(&session.about, player);
+        }
         self.shared.directory_forget(session.about.id);
         self.session_ended();
     }

@@ -19,7 +19,7 @@ pub(super) fn order(about: &Movable, now: Moment, epoch: Epoch, order: Order) ->
     let settings = &about.about.world.settings;
     let millis = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let (lease_ms, orphan_window_ms) = (millis(settings.lease), millis(settings.orphan_window));
-    let player = about.player.clone();
+    let player = about.player.as_deref().map(str::to_owned);
     let mut messages = Vec::new();
     let mut carry = |state: State, id: u128| {
         Carried::new(state, StateId(id), |part| messages.push(part.to_vec()))

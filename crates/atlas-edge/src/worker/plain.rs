@@ -49,7 +49,7 @@ pub(super) struct About {
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) position: Option<Position>,
-    pub(super) player: Option<String>,
+    pub(super) player: Option<Arc<str>>,
     looked_at: Option<Moment>,
 }
 
@@ -107,7 +107,7 @@ fn look(
     let message = copy_masked(payload, key.unwrap_or_default(), 0, &mut prefix);
     let text = opcode == Opcode::Text;
     if seen.player.is_none() {
-        seen.player = world.dialect.player(message, text);
+        seen.player = world.dialect.player(message, text).map(Arc::from);
     }
     if !resting && let Some((position, _)) = world.dialect.position(message, text) {
         seen.position = position.is_finite().then_some(position);
@@ -178,6 +178,10 @@ impl Worker {
         let (to, advance, token) = match sender {
             Side::Client => {
                 let flow = &mut session.from_client;
+                let named = session
+                    .seen
+                    .as_ref()
+                    .is_none_or(|seen| seen.player.is_some());
                 let advance = match &mut session.seen {
                     Some(seen) => {
                         let (world, now) = (&session.about.world, self.now);
@@ -204,6 +208,10 @@ impl Worker {
                 session.about.messages_in += advance.messages;
                 self.tally.messages_in += advance.messages;
                 self.tally.bytes_in += advance.pass as u64;
+                if !named && !self.plain_enters(key) {
+                    return false;
+                }
+                let session = &mut self.plain[key];
                 (&mut session.link, advance, Token::PlainLink(key))
             }
             Side::Server => {
@@ -379,7 +387,7 @@ impl Worker {
         let Some(session) = self.plain.try_remove(key) else {
             return;
         };
-        self.plain_forget(&session.about);
+        self.plain_forget(&session);
         let Plain { client, link, .. } = session;
         self.closing_insert(client);
         self.closing_insert(link);
@@ -398,7 +406,7 @@ impl Worker {
 
     fn plain_remove(&mut self, key: usize) {
         if let Some(session) = self.plain.try_remove(key) {
-            self.plain_forget(&session.about);
+            self.plain_forget(&session);
         }
     }
 
@@ -423,9 +431,12 @@ impl Worker {
         }
     }
 
-    fn plain_forget(&mut self, about: &About) {
-        about.server.release();
-        self.address_leave(about);
+    fn plain_forget(&mut self, session: &Plain) {
+        session.about.server.release();
+        self.address_leave(&session.about);
+        if let Some(player) = session.seen().and_then(|seen| seen.player.as_ref()) {
+            self.player_left(&session.about, player);
+        }
         self.session_ended();
     }
 }

@@ -136,7 +136,7 @@ impl Worker {
             } => {
                 let moved = TransferView {
                     session: session.about.id.to_string(),
-                    player: session.player.clone(),
+                    player: session.player.as_deref().map(str::to_owned),
                     transfer: transfer.to_string(),
                     from: self.server_name(&session.about, from),
                     to: self.server_name(&session.about, to),

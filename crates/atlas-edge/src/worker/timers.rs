@@ -14,6 +14,8 @@ pub(super) enum Timer {
     Dial { key: usize, serial: u32 },
     /// A plain session with one side ended has had its time to end the other.
     PlainLinger { key: usize, serial: u32 },
+    /// A session has waited long enough for the end of an older one of its player.
+    Entering { key: usize, serial: u32 },
     /// A timer of a session's state machine.
     Machine {
         key: usize,

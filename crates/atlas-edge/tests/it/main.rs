@@ -15,6 +15,7 @@ mod handshake;
 mod health;
 mod limits;
 mod plain_moves;
+mod players;
 mod relay;
 mod reload;
 mod support;
