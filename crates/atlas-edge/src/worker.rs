@@ -131,6 +131,7 @@ enum Again {
     Plain(usize, Side),
     MovableClient(usize),
     Link(usize),
+    Closing(usize),
 }
 
 /// Counts of one worker since they were last added to the metrics.
@@ -369,6 +370,7 @@ impl Worker {
             Again::Plain(key, side) => self.relay(key, side),
             Again::MovableClient(key) => self.movable_client_ready(key, false),
             Again::Link(key) => self.link_ready(key, false),
+            Again::Closing(key) => self.closing_drain(key),
         }
         self.settle_machines();
     }
@@ -563,7 +565,8 @@ impl Worker {
                 socket,
                 until: self.now + LINGER,
             });
-            self.closing_drain(key);
+            // Not here: the scratch may be in use by whoever closes.
+            self.again.push_back(Again::Closing(key));
         }
     }
 
@@ -592,9 +595,13 @@ impl Worker {
         let Some(closing) = self.closing.get_mut(key) else {
             return;
         };
-        for _ in 0..ROUNDS_MAX {
+        for round in 0.. {
             if !closing.socket.may_read() {
                 break;
+            }
+            if round == ROUNDS_MAX {
+                self.again.push_back(Again::Closing(key));
+                return;
             }
             if let Received::Blocked = closing.socket.receive(&mut self.scratch) {
                 break;

@@ -65,13 +65,17 @@ pub enum Violation {
     /// A message above the limit that the caller gave.
     #[error("message longer than the limit")]
     TooBig,
+    /// A message in more fragments than any honest one has.
+    #[error("too many fragments in a message")]
+    TooManyFragments,
 }
 
 impl Violation {
-    /// The code to close the connection with: 1009 for what is too big, 1007 for bad text, else 1002.
+    /// The code to close the connection with: 1009 for what is too big, 1008 for a flood, 1007 for bad text, else 1002.
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::TooBig => CloseCode::TOO_BIG,
+            Self::TooManyFragments => CloseCode::POLICY,
             Self::CloseReasonNotUtf8 => CloseCode::INVALID_PAYLOAD,
             _ => CloseCode::PROTOCOL_ERROR,
         }

@@ -114,7 +114,7 @@ impl Assembler {
     fn join(&mut self, header: &Header, payload: &[u8]) -> Result<(), Violation> {
         self.fragments += 1;
         if self.fragments > FRAGMENTS_MAX {
-            return Err(Violation::TooBig);
+            return Err(Violation::TooManyFragments);
         }
         let start = self.joined.len();
         self.joined.extend_from_slice(payload);
@@ -207,7 +207,7 @@ mod tests {
         for _ in 0..5000 {
             flood.extend(frame(Opcode::Continuation, false, b""));
         }
-        assert_eq!(run(&flood, 4096), Err(Violation::TooBig));
+        assert_eq!(run(&flood, 4096), Err(Violation::TooManyFragments));
         let header_only = &frame(Opcode::Binary, true, &[0; 1001])[..8];
         assert_eq!(
             run(header_only, 8),

@@ -124,6 +124,33 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Whether the body is what the message's kind says: a text is UTF-8.
+    pub(super) fn is_valid(&self) -> bool {
+        if !self.text {
+            return true;
+        }
+        let Some(key) = self.mask else {
+            return std::str::from_utf8(self.body).is_ok();
+        };
+        // Unmasked piece by piece on the stack; a character that a piece cuts is looked at again with the next one.
+        let mut piece = [0; 256];
+        let mut at = 0;
+        while at < self.body.len() {
+            let found = copy_masked(&self.body[at..], key, at as u64, &mut piece);
+            match std::str::from_utf8(found) {
+                Ok(_) => at += found.len(),
+                Err(error) => {
+                    let rest = at + found.len() < self.body.len();
+                    if error.error_len().is_some() || !rest {
+                        return false;
+                    }
+                    at += error.valid_up_to();
+                }
+            }
+        }
+        true
+    }
+
     /// The start of the body, unmasked, as much as `target` holds.
     pub(super) fn look<'b>(&self, target: &'b mut [u8]) -> &'b [u8] {
         copy_masked(self.body, self.mask.unwrap_or_default(), 0, target)
@@ -224,6 +251,29 @@ mod tests {
             unframe(&out, Side::Server),
             (Opcode::Text, b"hello".to_vec())
         );
+    }
+
+    #[test]
+    fn texts_are_held_to_utf_8_wherever_a_character_lies() {
+        let judge = |text, body: &[u8], mask: Option<[u8; 4]>| {
+            let mut masked = body.to_vec();
+            apply_mask(&mut masked, mask.unwrap_or_default(), 0);
+            let body = &masked;
+            Message { text, body, mask }.is_valid()
+        };
+        for mask in [None, Some([0x37, 0xfa, 0x21, 0x3d])] {
+            for before in 0..300 {
+                let body = |end: &[u8]| [&vec![b'a'; before], end].concat();
+                let good = body("\u{1f600}ü\u{20ac}".as_bytes());
+                assert!(judge(true, &good, mask), "{before}");
+                let cut = &good[..good.len() - 1];
+                assert!(!judge(true, cut, mask), "{before}: cut");
+                assert!(judge(false, cut, mask), "{before}: binary");
+                for bad in [&[0xff, b'a'][..], &[0xc0, 0xaf], &[0xed, 0xa0, 0x80, b'a']] {
+                    assert!(!judge(true, &body(bad), mask), "{before}: {bad:?}");
+                }
+            }
+        }
     }
 
     #[test]

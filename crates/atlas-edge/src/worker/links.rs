@@ -480,7 +480,7 @@ impl Worker {
 
 /// How much output may wait for a client, in bytes. While it is being moved its old link is read on, so that `frozen`
 /// can come through behind the output that precedes it.
-fn queue_bound(session: &Movable) -> usize {
+pub(super) fn queue_bound(session: &Movable) -> usize {
     let bound = usize::try_from(session.about.world.config.slow_client.queue_bytes_max.0)
         .unwrap_or(usize::MAX);
     match session.machine.phase() {

@@ -15,6 +15,7 @@ use super::allowance::{Allowance, Rates};
 use super::assembler::{Assembler, Piece};
 use super::carriage::{Carriage, Message, Read};
 use super::entrance::{Entering, Entrance};
+use super::links::queue_bound;
 use super::machine::Machine;
 use super::plain::{About, slow_client};
 use super::socket::{Received, Socket};
@@ -432,7 +433,7 @@ impl Worker {
                         .with_label_values(&[&violation.to_string()])
                         .inc();
                     self.movable_forward(key, &mut outgoing, &mut forwarded);
-                    self.movable_client_ended(key, violation.close_code(), violation.to_string());
+                    self.movable_refuse(key, violation.close_code(), violation.to_string());
                     break;
                 }
             };
@@ -442,16 +443,19 @@ impl Worker {
                 Piece::Part => continue,
                 Piece::Control(Opcode::Close, payload) => {
                     self.movable_forward(key, &mut outgoing, &mut forwarded);
-                    let (code, reason) = match parse_close(&payload) {
-                        Ok(close) => (close.code, close.reason.to_owned()),
-                        Err(violation) => (violation.close_code(), violation.to_string()),
-                    };
-                    self.movable_client_ended(key, code, reason);
+                    match parse_close(&payload) {
+                        Ok(close) => {
+                            self.movable_client_ended(key, close.code, close.reason.to_owned());
+                        }
+                        Err(violation) => {
+                            let reason = violation.to_string();
+                            self.movable_refuse(key, violation.close_code(), reason);
+                        }
+                    }
                     break;
                 }
                 Piece::Control(Opcode::Ping, payload) => {
-                    let pong = control_frame(Opcode::Pong, &payload, None);
-                    self.movable_send_client(key, &pong);
+                    self.movable_pong(key, &payload);
                     continue;
                 }
                 Piece::Control(..) => continue,
@@ -462,17 +466,24 @@ impl Worker {
                 Read::Control(tag, body) => {
                     self.movable_forward(key, &mut outgoing, &mut forwarded);
                     if let Err((code, reason)) = self.stream_control(key, tag, &body) {
-                        self.movable_client_ended(key, code, reason);
+                        self.movable_refuse(key, code, reason);
                         break;
                     }
                     continue;
                 }
                 Read::Fault(reason) => {
                     self.movable_forward(key, &mut outgoing, &mut forwarded);
-                    self.movable_client_ended(key, CloseCode::PROTOCOL_ERROR, reason.to_owned());
+                    self.movable_refuse(key, CloseCode::PROTOCOL_ERROR, reason.to_owned());
                     break;
                 }
             };
+            // Behind a tag no library looks at a text any more: here is the end of the client's WebSocket.
+            if (carriage, to_server) != (Carriage::Bare, Carriage::Bare) && !message.is_valid() {
+                self.movable_forward(key, &mut outgoing, &mut forwarded);
+                let reason = "a text that is not utf-8".to_owned();
+                self.movable_refuse(key, CloseCode::INVALID_PAYLOAD, reason);
+                break;
+            }
             self.stream_received(key);
             if self.movable_names(key, &message) {
                 self.movable_forward(key, &mut outgoing, &mut forwarded);
@@ -530,7 +541,7 @@ impl Worker {
                 .take(self.rates, self.now, frames, received.len() as u64);
         }
         if !allowed {
-            self.movable_client_ended(
+            self.movable_refuse(
                 key,
                 CloseCode::POLICY,
                 "too many messages or bytes a second".to_owned(),
@@ -601,17 +612,35 @@ impl Worker {
             }
         }
         for (key, code, reason) in over {
-            self.shared
-                .metrics
-                .closed_by_edge
-                .with_label_values(&[&code.to_string()])
-                .inc();
-            self.movable_client_ended(key, code, reason.to_owned());
+            self.movable_refuse(key, code, reason.to_owned());
         }
         let ping = control_frame(Opcode::Ping, b"", None);
         for key in silent {
             self.movable_send_client(key, &ping);
         }
+    }
+
+    /// Answers a ping. A client that sends pings and does not read has its pongs left out, as RFC 6455 allows for all
+    /// but the last.
+    fn movable_pong(&mut self, key: usize, payload: &[u8]) {
+        let full = |session: &Movable| session.client.backlog_bytes() >= queue_bound(session);
+        if self.movable.get(key).is_some_and(|session| !full(session)) {
+            let pong = control_frame(Opcode::Pong, payload, None);
+            self.movable_send_client(key, &pong);
+        }
+    }
+
+    /// Closes a client for a reason of ours.
+    fn movable_refuse(&mut self, key: usize, code: CloseCode, reason: String) {
+        // A client that is closing already is not closed once more.
+        if self.movable.get(key).is_some_and(|session| !session.ended) {
+            self.shared
+                .metrics
+                .closed_by_edge
+                .with_label_values(&[&code.to_string()])
+                .inc();
+        }
+        self.movable_client_ended(key, code, reason);
     }
 
     /// The client has closed, or broke a rule: its machine settles and detaches, then it hears our close.

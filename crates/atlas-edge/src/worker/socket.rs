@@ -186,6 +186,7 @@ impl Socket {
 
     /// Reads once. A short read uses the readiness up, unless an end is queued behind it.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Received {
+        debug_assert!(!buffer.is_empty(), "a read into nothing looks like an end");
         loop {
             match (&self.stream).read(buffer) {
                 Ok(0) => {
