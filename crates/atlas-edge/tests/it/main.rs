@@ -13,6 +13,7 @@ mod drain;
 mod game;
 mod handshake;
 mod health;
+mod hostile;
 mod limits;
 mod plain_moves;
 mod players;

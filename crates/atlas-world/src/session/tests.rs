@@ -8,6 +8,7 @@ use atlas_base::Velocity;
 use super::*;
 use crate::{Answer, Destination, Directory as _, Outcome, Timer};
 
+mod late;
 mod story;
 
 use story::{Story, id};

@@ -9,6 +9,7 @@ mod config;
 mod console;
 mod demo;
 mod edge;
+mod hostile;
 mod remote;
 mod support;
 mod words;
