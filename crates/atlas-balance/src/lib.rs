@@ -5,6 +5,8 @@
 //! - [`Chooser::choose`] picks one of a slice of [`Candidate`]s by an [`Algorithm`];
 //! - [`Health`] turns probe results and what traffic met into one value and a [`State`];
 //! - [`usable`] says which members of a pool may be used, and never answers "none";
+//! - [`split`] says which share of the players somebody belongs to (A/B);
+//! - [`Location::nearest`] says which places are the nearest;
 //! - [`warmth`] is a target's share of its weight while it starts slowly.
 //!
 //! Invariants:
@@ -20,12 +22,16 @@ mod algorithm;
 mod candidate;
 mod chooser;
 mod health;
+mod location;
 mod pool;
 mod scatter;
+mod split;
 
 pub use algorithm::Algorithm;
 pub use candidate::{Candidate, warmth};
 pub use chooser::Chooser;
 pub use health::{Health, Observation, State, Thresholds};
+pub use location::Location;
 pub use pool::usable;
 pub use scatter::hash_key;
+pub use split::split;

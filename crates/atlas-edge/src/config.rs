@@ -490,7 +490,10 @@ pub(crate) fn server_problems(
         if let Err(error) = crate::servers::parse_address(&server.address) {
             complain("address", format!("`{}` {error}", server.address));
         }
-        if server.location.is_some_and(|location| !location.is_place()) {
+        if server
+            .location
+            .is_some_and(|location| location.location().is_none())
+        {
             let what = "is no place on the globe; `lat` is -90 to 90 degrees, `lon` -180 to 180";
             complain("location", what.into());
         }

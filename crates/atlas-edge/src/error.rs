@@ -62,6 +62,15 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A database of clients' places cannot be used.
+    #[error("the database of places {} cannot be used; give a file of MaxMind's format, or leave `geographic.database` empty", file.display())]
+    Locations {
+        /// The file.
+        file: PathBuf,
+        /// What was wrong with it.
+        #[source]
+        source: Box<maxminddb::MaxMindDbError>,
+    },
     /// The edge has stopped or is stopping and answers no more.
     #[error("the edge is stopping")]
     Stopping,

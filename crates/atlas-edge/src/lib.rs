@@ -22,6 +22,7 @@ mod control;
 mod discovery;
 mod drain;
 mod error;
+mod globe;
 mod handle;
 mod health;
 mod mail;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use atlas_balance::{State as HealthState, warmth};
+use atlas_balance::{Location, State as HealthState, warmth};
 use atlas_base::Moment;
 use atlas_world::ServerId;
 
@@ -210,6 +210,11 @@ impl Server {
                 self.config.slow_start.into(),
             ),
         }
+    }
+
+    /// Where on the globe it stands.
+    pub(crate) fn location(&self) -> Option<Location> {
+        self.config.location?.location()
     }
 
     /// The load it reported: 0 = idle to 1 = full; none if it reports none.

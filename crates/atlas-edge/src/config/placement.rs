@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use atlas_balance::Location;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A share of the new players goes to the servers with certain labels, the same players always (A/B).
+/// A share of the new players goes to the servers with certain labels, the same players always (A/B). Everybody else goes
+/// to servers that are in no split. Where a player's side has no server that takes somebody, the other sides do.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SplitConfig {
@@ -20,7 +22,7 @@ pub struct SplitConfig {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GeographicConfig {
-    /// A request header of the form `LATITUDE,LONGITUDE` in degrees, set by what stands in front. Empty: none.
+    /// A request header of the form `LATITUDE,LONGITUDE` in degrees, believed from `edge.trusted-proxies`. Empty: none.
     pub header: String,
     /// A MaxMind-format file with `location.latitude` and `location.longitude`, asked where the header says nothing.
     /// Read at the start and when the configuration is reloaded. Empty: none.
@@ -38,8 +40,8 @@ pub struct LocationConfig {
 }
 
 impl LocationConfig {
-    /// Whether both lie within their bounds.
-    pub fn is_place(&self) -> bool {
-        (-90.0..=90.0).contains(&self.lat) && (-180.0..=180.0).contains(&self.lon)
+    /// The place; none if a number is out of its bounds.
+    pub fn location(&self) -> Option<Location> {
+        Location::new(self.lat, self.lon)
     }
 }

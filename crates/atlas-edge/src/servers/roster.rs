@@ -17,6 +17,7 @@ use super::{Address, Server, Speaks, View, World, parse_address};
 use crate::config::{Config, PlainOrder, RegionsMode, ServerConfig, WorldConfig};
 use crate::discovery::file;
 use crate::error::{Error, Problem};
+use crate::globe::Globe;
 
 /// How long a server without sessions is remembered after it was last told of, for what is still on its way.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -72,6 +73,8 @@ pub(crate) enum Source {
 pub(crate) struct Roster {
     config: Arc<Config>,
     told: BTreeMap<(String, Source), Arc<Vec<Entry>>>,
+    /// What each world knows of its clients' places.
+    globes: BTreeMap<String, Arc<Globe>>,
     /// The next id of each world that there ever was.
     next: BTreeMap<String, u32>,
 }
@@ -80,14 +83,17 @@ impl Roster {
     /// The servers of a checked configuration and of the files it names; reads files and resolves hosts, which blocks.
     ///
     /// # Errors
-    /// [`Error::Resolve`], [`Error::Discovery`].
+    /// [`Error::Resolve`], [`Error::Discovery`], [`Error::Locations`].
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let mut roster = Self {
             config: Arc::new(config.clone()),
             told: BTreeMap::new(),
+            globes: BTreeMap::new(),
             next: BTreeMap::new(),
         };
         for (name, world) in &config.worlds {
+            let globe = Globe::open(&world.geographic)?;
+            roster.globes.insert(name.clone(), Arc::new(globe));
             let entries = Entry::resolve_all(&world.servers)?;
             roster.tell(name, Source::Config, entries);
             if let Some(path) = file::path(world) {
@@ -116,6 +122,13 @@ impl Roster {
             Source::Registration => fresh.config.worlds.contains_key(name),
         });
         self.told.extend(fresh.told);
+        for (name, globe) in fresh.globes {
+            // Where no file is read there is nothing new to know.
+            let rules = |config: &Config| config.worlds.get(&name).map(|it| it.geographic.clone());
+            if rules(&self.config) != rules(&fresh.config) || globe.reads_a_file() {
+                self.globes.insert(name, globe);
+            }
+        }
         self.config = fresh.config;
     }
 
@@ -175,8 +188,10 @@ impl Roster {
         unique(name, &told)?;
         let next = self.next.entry(name.to_owned()).or_default();
         let servers = servers(told, old.map_or(&[], |old| &old.servers), next, now);
+        let globe = self.globes.get(name).cloned().unwrap_or_default();
         let unchanged = |old: &&Arc<World>| {
             !old.removed
+                && Arc::ptr_eq(&old.globe, &globe)
                 && old.config == *config
                 && old.servers.len() == servers.len()
                 && old
@@ -198,6 +213,7 @@ impl Roster {
                 _ => Arc::new(settings),
             },
             dialect: dialect::build(&config.dialect),
+            globe,
             config: config.clone(),
             removed: false,
         }))
@@ -217,6 +233,7 @@ fn closed(old: &Arc<World>, now: Moment) -> Option<Arc<World>> {
         regions: Regions::default(),
         settings: Arc::clone(&old.settings),
         dialect: dialect::build(&old.config.dialect),
+        globe: Arc::clone(&old.globe),
         removed: true,
     }))
 }

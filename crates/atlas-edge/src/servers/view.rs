@@ -8,6 +8,7 @@ use atlas_world::{Regions, ServerId, Settings};
 
 use super::Server;
 use crate::config::{EdgeConfig, RegionsMode, WorldConfig};
+use crate::globe::Globe;
 
 /// One game behind the edge.
 pub(crate) struct World {
@@ -18,6 +19,7 @@ pub(crate) struct World {
     pub(crate) regions: Regions,
     pub(crate) settings: Arc<Settings>,
     pub(crate) dialect: Box<dyn Dialect>,
+    pub(crate) globe: Arc<Globe>,
     /// The configuration has it no more: nobody new comes, whoever is there stays.
     pub(crate) removed: bool,
 }
@@ -72,6 +74,22 @@ impl World {
                 .filter(|server| server.is_active())
                 .nth(1)
                 .is_some()
+    }
+
+    /// The split that a new player of this key belongs to, by its index.
+    pub(crate) fn split_for(&self, key: u64) -> Option<usize> {
+        atlas_balance::split(key, self.config.splits.iter().map(|split| split.share))
+    }
+
+    /// The split that a server belongs to: the first whose labels it has.
+    pub(crate) fn split_of(&self, server: &Server) -> Option<usize> {
+        self.config.splits.iter().position(|split| {
+            let labels = &server.config.labels;
+            split
+                .labels
+                .iter()
+                .all(|(name, value)| labels.get(name) == Some(value))
+        })
     }
 
     /// The region's authority, where regions count.

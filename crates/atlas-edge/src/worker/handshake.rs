@@ -22,6 +22,7 @@ use super::plain::{About, Plain};
 use super::socket::{Received, Socket};
 use super::timers::Timer;
 use super::{Token, Worker};
+use crate::placement::Seeker;
 use crate::servers::{Speaks, World};
 
 /// How many servers are dialled for one new player before the player is refused.
@@ -211,14 +212,17 @@ impl Worker {
         };
         let world = asked.world.clone();
         let chosen = if asked.tried.len() < DIALS_MAX {
-            let hash_key = atlas_balance::hash_key(asked.forwarding.client.to_string().as_bytes());
-            self.placement.choose(
-                &world,
-                &asked.tried,
-                None,
-                Some(hash_key),
-                self.random.random(),
-            )
+            // Nobody knows yet who the player is; the address is what stays the same.
+            let client = asked.forwarding.client.to_string();
+            let hash_key = atlas_balance::hash_key(client.as_bytes());
+            let seeker = Seeker {
+                at: None,
+                key: Some(hash_key),
+                split: world.split_for(hash_key),
+                location: world.globe.locate(&asked.head, &asked.forwarding),
+            };
+            self.placement
+                .choose(&world, &asked.tried, &seeker, self.random.random())
         } else {
             None
         };

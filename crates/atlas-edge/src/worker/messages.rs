@@ -176,6 +176,9 @@ impl Worker {
             placement: &mut self.placement,
             random: &mut self.random,
             player: found.player.as_deref(),
+            server: &found.about.server,
+            head: &found.head,
+            forwarding: &found.forwarding,
         };
         let target = around
             .choose(&[from], at)

@@ -22,7 +22,7 @@ use super::socket::{Received, Socket};
 use super::streams::Stream;
 use super::{Again, ROUNDS_MAX, SKIM_BYTES_MAX, Token, Worker};
 use crate::config::RegionsMode;
-use crate::placement::Placement;
+use crate::placement::{Placement, Seeker};
 use crate::servers::{Server, View, World};
 
 /// One player whose server may change under the connection, or whose client speaks `atlas.v1`.
@@ -113,6 +113,10 @@ pub(super) struct Around<'a> {
     pub(super) placement: &'a mut Placement,
     pub(super) random: &'a mut StdRng,
     pub(super) player: Option<&'a str>,
+    /// The server that the player is on.
+    pub(super) server: &'a Server,
+    pub(super) head: &'a Head,
+    pub(super) forwarding: &'a Forwarding,
 }
 
 impl Surroundings for Around<'_> {
@@ -138,9 +142,15 @@ impl Surroundings for Around<'_> {
     }
 
     fn choose(&mut self, exclude: &[ServerId], at: Option<Position>) -> Option<ServerId> {
-        let player = self.player.map(|player| hash_key(player.as_bytes()));
+        let seeker = Seeker {
+            at,
+            key: self.player.map(|player| hash_key(player.as_bytes())),
+            // Whoever came to one side of a split stays on it.
+            split: self.world.split_of(self.server),
+            location: self.world.globe.locate(self.head, self.forwarding),
+        };
         self.placement
-            .choose(self.world, exclude, at, player, self.random.random())
+            .choose(self.world, exclude, &seeker, self.random.random())
     }
 
     fn reserve(&mut self, server: ServerId) -> bool {
@@ -318,6 +328,9 @@ impl Worker {
             placement: &mut self.placement,
             random: &mut self.random,
             player: session.player.as_deref(),
+            server: &session.about.server,
+            head: &session.head,
+            forwarding: &session.forwarding,
         };
         session
             .machine
