@@ -23,7 +23,6 @@ pub(crate) struct Metrics {
     pub(crate) input_lost: IntCounter,
     pub(crate) transfers: IntCounterVec,
     pub(crate) hold_seconds: Histogram,
-    pub(crate) states_replaced: IntCounter,
     pub(crate) health_checks: IntCounterVec,
     pub(crate) discovery_failures: IntCounterVec,
     pub(crate) control: crate::control::Metrics,
@@ -106,10 +105,6 @@ impl Metrics {
                 "atlas_edge_transfers_total",
                 "Transfers that ended, by world, reason and outcome (done, aborted, failed).",
                 &["world", "reason", "outcome"],
-            )?,
-            states_replaced: registry.counter(
-                "atlas_edge_states_replaced_total",
-                "States left out for slow clients because a newer one of the same key waited behind.",
             )?,
             health_checks: registry.counters(
                 "atlas_edge_health_checks_total",

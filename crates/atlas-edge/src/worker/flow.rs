@@ -24,6 +24,7 @@ pub(super) struct Flow {
     sequence: Sequence,
     sender: Side,
     reserved_allowed: u8,
+    stops_at_close: bool,
 }
 
 /// What [`Flow::advance`] found.
@@ -37,6 +38,8 @@ pub(super) struct Advance {
     pub(super) frames: u64,
     /// The rule that the next byte breaks; nothing after it counts.
     pub(super) violation: Option<Violation>,
+    /// The close frame comes next, and was not to pass.
+    pub(super) held_close: bool,
 }
 
 impl Flow {
@@ -50,6 +53,7 @@ impl Flow {
             sequence: Sequence::default(),
             sender,
             reserved_allowed,
+            stops_at_close: false,
         }
     }
 
@@ -78,6 +82,7 @@ impl Flow {
             messages,
             frames,
             violation,
+            held_close: false,
         };
         while at < bytes.len() {
             if self.remaining > 0 {
@@ -111,6 +116,13 @@ impl Flow {
                     return stop(at, messages, frames, Some(violation));
                 }
                 self.message_bytes = self.message_bytes.saturating_add(header.length as u32);
+            } else if self.stops_at_close && self.is_closed() {
+                // It did not pass.
+                self.sequence = Sequence::Between;
+                return Advance {
+                    held_close: true,
+                    ..stop(at, messages, frames, None)
+                };
             }
             at += length;
             frames += 1;
@@ -147,6 +159,16 @@ impl Flow {
     /// Whether a frame of ours may be put in here without cutting one of theirs.
     pub(super) fn between_frames(&self) -> bool {
         self.remaining == 0
+    }
+
+    /// Takes note of a close frame that was sent in this side's place.
+    pub(super) fn close(&mut self) {
+        self.sequence = Sequence::Closed;
+    }
+
+    /// From now on nothing passes from this side's close frame on.
+    pub(super) fn stop_at_close(&mut self) {
+        self.stops_at_close = true;
     }
 
     /// Whether the close frame has passed.
@@ -219,6 +241,32 @@ mod tests {
                 "pieces of {piece}"
             );
             assert!(flow.is_closed() && flow.between_frames());
+        }
+    }
+
+    #[test]
+    fn asked_to_stop_at_the_close_it_lets_what_comes_before_pass() {
+        let good = frame(Opcode::Text, true, b"last words", None);
+        let close = control_frame(Opcode::Close, &close_payload(CloseCode::NORMAL, ""), None);
+        let bytes = [good.as_slice(), &close, &good].concat();
+        for piece in [3, 12, 4000] {
+            let mut flow = Flow::new(Side::Server, 0);
+            flow.stop_at_close();
+            let mut passed = Vec::new();
+            let mut scratch = vec![0; HEADROOM + piece];
+            for chunk in bytes.chunks(piece) {
+                let start = flow.resume(&mut scratch);
+                scratch[HEADROOM..HEADROOM + chunk.len()].copy_from_slice(chunk);
+                let received = &scratch[start..HEADROOM + chunk.len()];
+                let advance = flow.advance(received, 1000, |_, _| {});
+                assert_eq!(advance.violation, None);
+                passed.extend_from_slice(&received[..advance.pass]);
+                if advance.held_close {
+                    break;
+                }
+            }
+            assert!(!flow.is_closed());
+            assert_eq!(passed, good, "pieces of {piece}");
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use atlas_base::{Moment, Position, SessionId};
 use atlas_wire::frame::{
-    CloseCode, HEADER_BYTES_MAX, Opcode, Side, close_payload, control_frame, copy_masked,
+    CloseCode, HEADER_BYTES_MAX, Opcode, Side, Violation, close_payload, control_frame, copy_masked,
 };
 
 use super::allowance::{Allowance, Rates};
@@ -14,6 +15,9 @@ use super::socket::{Received, Socket};
 use super::timers::Timer;
 use super::{Again, LINGER, ROUNDS_MAX, SKIM_BYTES_MAX, SKIM_INTERVAL, Token, Worker};
 use crate::servers::{Server, View, World};
+
+/// How long one side may go on to speak after the other broke a rule.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// One player whose server knows nothing of Atlas.
 pub(super) struct Plain {
@@ -27,7 +31,17 @@ pub(super) struct Plain {
     allowance: Allowance,
     /// Sweeps during which the client took nothing of what waited for it.
     stalled: u8,
-    lingers: bool,
+    ending: Ending,
+}
+
+/// How far a session is from its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ending {
+    Not,
+    /// One side has ended, the other has a while left.
+    Lingers,
+    /// This side broke a rule. The other was told so, and what it has still to say goes over first.
+    Refused(Side, Violation),
 }
 
 /// What is known of a session apart from its traffic.
@@ -71,7 +85,7 @@ impl Plain {
             about,
             allowance,
             stalled: 0,
-            lingers: false,
+            ending: Ending::Not,
         }
     }
 
@@ -126,12 +140,8 @@ pub(super) fn slow_client(
         return None;
     }
     *stalled = stalled.saturating_add(1);
-    (u64::from(*stalled) > patience_sweeps(world)).then_some("slow-client")
-}
-
-/// A world's patience with slow clients, in sweeps of a second.
-pub(super) fn patience_sweeps(world: &World) -> u64 {
-    world.config.slow_client.patience.as_secs().clamp(1, 254)
+    let patience = world.config.slow_client.patience.as_secs().clamp(1, 254);
+    (u64::from(*stalled) > patience).then_some("slow-client")
 }
 
 impl Worker {
@@ -152,6 +162,9 @@ impl Worker {
                 Side::Server => (&mut session.link, &session.client, &mut session.from_server),
             };
             if to.backlog_bytes() > 0 || !from.may_read() {
+                return;
+            }
+            if matches!(session.ending, Ending::Refused(side, _) if side == sender) {
                 return;
             }
             if round == ROUNDS_MAX {
@@ -251,10 +264,65 @@ impl Worker {
                 .frames_refused
                 .with_label_values(&[&violation.to_string()])
                 .inc();
-            self.plain_close(key, violation.close_code(), &violation.to_string());
+            self.plain_refuse(key, sender, violation);
             return false;
         }
-        true
+        if advance.held_close {
+            // It has said its last after the other side broke a rule; now that one is closed.
+            self.plain_refused(key);
+        }
+        !advance.held_close
+    }
+
+    /// `offender` broke a rule: the other side is closed at once, and may say its last before the offender is closed.
+    /// It may still have to answer what came before.
+    fn plain_refuse(&mut self, key: usize, offender: Side, violation: Violation) {
+        let mask = self.mask();
+        let Some(session) = self.plain.get_mut(key) else {
+            return;
+        };
+        session.ending = Ending::Refused(offender, violation);
+        let (other, told, answers, token, mask) = match offender {
+            Side::Client => (
+                &mut session.link,
+                &mut session.from_client,
+                &mut session.from_server,
+                Token::PlainLink(key),
+                Some(mask),
+            ),
+            Side::Server => (
+                &mut session.client,
+                &mut session.from_server,
+                &mut session.from_client,
+                Token::PlainClient(key),
+                None,
+            ),
+        };
+        let payload = close_payload(violation.close_code(), &violation.to_string());
+        let frame = control_frame(Opcode::Close, &payload, mask);
+        let registry = self.poll.registry();
+        let gone = other.read_ended()
+            || answers.is_closed()
+            || other
+                .send(&frame, registry, token.into(), &mut self.pool)
+                .is_err();
+        told.close();
+        answers.stop_at_close();
+        if gone {
+            return self.plain_refused(key);
+        }
+        let serial = session.about.serial;
+        self.timers
+            .set(self.now + FAREWELL, Timer::PlainLinger { key, serial });
+    }
+
+    /// Closes a session in which one side broke a rule.
+    fn plain_refused(&mut self, key: usize) {
+        if let Some(session) = self.plain.get(key)
+            && let Ending::Refused(_, violation) = session.ending
+        {
+            self.plain_close(key, violation.close_code(), &violation.to_string());
+        }
     }
 
     /// Frames that came in one read with the server's 101, then whatever is there by now.
@@ -297,6 +365,9 @@ impl Worker {
         let Some(session) = self.plain.get_mut(key) else {
             return;
         };
+        if matches!(session.ending, Ending::Refused(offender, _) if offender != side) {
+            return self.plain_refused(key);
+        }
         match side {
             Side::Client => {
                 session.link.end();
@@ -306,7 +377,8 @@ impl Worker {
                 }
             }
             Side::Server => {
-                let lost = !session.from_server.is_closed();
+                // A server that answers a client's close by its end is not lost.
+                let lost = !session.from_server.is_closed() && !session.from_client.is_closed();
                 if lost && session.from_server.between_frames() {
                     let frame = control_frame(
                         Opcode::Close,
@@ -337,8 +409,10 @@ impl Worker {
         let over = |socket: &Socket| socket.read_ended() && socket.write_ended();
         if over(&session.client) && over(&session.link) || session.client.is_broken() {
             self.plain_remove(key);
-        } else if !session.lingers && (session.client.read_ended() || session.link.read_ended()) {
-            session.lingers = true;
+        } else if session.ending == Ending::Not
+            && (session.client.read_ended() || session.link.read_ended())
+        {
+            session.ending = Ending::Lingers;
             self.timers.set(
                 self.now + LINGER,
                 Timer::PlainLinger {
@@ -399,12 +473,13 @@ impl Worker {
 
     /// The time between the two ends is over.
     pub(super) fn plain_linger_over(&mut self, key: usize, serial: u32) {
-        if self
-            .plain
-            .get(key)
-            .is_some_and(|session| session.about.serial == serial)
-        {
-            self.plain_remove(key);
+        let session = self.plain.get(key);
+        match session.filter(|session| session.about.serial == serial) {
+            Some(session) if matches!(session.ending, Ending::Refused(..)) => {
+                self.plain_refused(key);
+            }
+            Some(_) => self.plain_remove(key),
+            None => {}
         }
     }
 
