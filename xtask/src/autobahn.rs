@@ -4,7 +4,10 @@
 //! plays against the fuzzing server, which is then the game server. A case whose verdicts differ is played again, a few
 //! times: the suite looks at clocks, and what differs once in a while is told but is no difference of the edge's.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod suite;
+mod verdicts;
+
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -16,6 +19,7 @@ use serde_json::{Value, json};
 use crate::error::Error;
 use crate::process;
 use crate::workspace::Workspace;
+use verdicts::{Verdicts, differences, other_codes};
 
 /// What `cargo xtask autobahn` understands.
 #[derive(Default, clap::Args)]
@@ -47,7 +51,7 @@ const RUN: Duration = Duration::from_secs(5400);
 
 /// Plays the cases and compares.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Error> {
-    let wstest = wstest(workspace)?;
+    let wstest = suite::program(workspace)?;
     let atlas = match &arguments.atlas {
         Some(atlas) => atlas.clone(),
         None => {
@@ -100,6 +104,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Er
             began.elapsed().as_secs_f64(),
             rows.len()
         );
+        for row in other_codes(&first) {
+            println!(
+                "  {}: the same verdict, close code {} direct and {} through the edge",
+                row.case, row.direct.code, row.edge.code
+            );
+        }
         if !fickle.is_empty() {
             let names: Vec<_> = fickle.iter().map(String::as_str).collect();
             println!(
@@ -137,27 +147,6 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Er
     Err(Error::check(format!("{} cases differ", differing.len())))
 }
 
-/// The suite's program: installed by the workshop's script if that is beside the checkout, else one on the path.
-fn wstest(workspace: &Workspace) -> Result<PathBuf, Error> {
-    let script = workspace.root.join("../shared/tools/autobahn-install.sh");
-    if script.is_file() {
-        let folder = workspace.target.join("tools/autobahn");
-        let program = folder.join("wstest");
-        // The script writes the program last.
-        if !process::answers(&program.to_string_lossy(), "--help") {
-            println!("installing the Autobahn suite into {}", folder.display());
-            process::text(Command::new("bash").arg(&script).arg(&folder))?;
-        }
-        return Ok(program);
-    }
-    if process::on_path("wstest") {
-        return Ok("wstest".into());
-    }
-    Err(Error::check(
-        "the Autobahn suite is missing: put its program `wstest` on the path (PyPI: autobahntestsuite, Python 2)",
-    ))
-}
-
 /// Which of the suite's programs does the fuzzing.
 #[derive(Clone, Copy)]
 enum Role {
@@ -181,19 +170,6 @@ impl Role {
             Self::Server => "fuzzing server as the game server",
         }
     }
-}
-
-/// How a case ended: the suite's word for it, its word for the close, and the close code that came back.
-type Verdict = String;
-
-/// Verdicts of one case, by agent.
-type Verdicts = BTreeMap<String, BTreeMap<String, Verdict>>;
-
-/// A case whose verdicts differ.
-struct Row {
-    case: String,
-    direct: Verdict,
-    edge: Verdict,
 }
 
 /// One role, played with these programs.
@@ -244,7 +220,7 @@ impl Trial<'_> {
                 }
             }
         }
-        read_verdicts(&reports.join("index.json"))
+        verdicts::read(&reports.join("index.json"))
     }
 
     /// An edge in front of one game server, with nothing in its limits that a case could meet.
@@ -428,86 +404,5 @@ fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Err
         action,
         path,
         source,
-    }
-}
-
-/// Reads the suite's index: agent, case, verdict.
-fn read_verdicts(index: &Path) -> Result<Verdicts, Error> {
-    let text = fs::read_to_string(index).map_err(file("read", index))?;
-    let value: Value = serde_json::from_str(&text).map_err(|source| Error::Json {
-        what: index.display().to_string(),
-        source,
-    })?;
-    Ok(verdicts(&value))
-}
-
-fn verdicts(index: &Value) -> Verdicts {
-    let mut verdicts = Verdicts::new();
-    for (agent, cases) in index.as_object().into_iter().flatten() {
-        for (case, report) in cases.as_object().into_iter().flatten() {
-            let word = |key: &str| report[key].as_str().unwrap_or("?").to_owned();
-            let code = report["remoteCloseCode"].as_u64();
-            let code = code.map_or_else(|| "no code".to_owned(), |code| code.to_string());
-            let verdict = format!(
-                "{}, close {} ({code})",
-                word("behavior"),
-                word("behaviorClose")
-            );
-            verdicts
-                .entry(case.clone())
-                .or_default()
-                .insert(agent.clone(), verdict);
-        }
-    }
-    verdicts
-}
-
-/// The cases whose verdicts are not the same, in the suite's order.
-fn differences(verdicts: &Verdicts) -> Vec<Row> {
-    let verdict = |agents: &BTreeMap<String, Verdict>, agent: &str| {
-        agents
-            .get(agent)
-            .map_or("not played", String::as_str)
-            .to_owned()
-    };
-    let mut rows: Vec<Row> = verdicts
-        .iter()
-        .map(|(case, agents)| Row {
-            case: case.clone(),
-            direct: verdict(agents, "direct"),
-            edge: verdict(agents, "edge"),
-        })
-        .filter(|row| row.direct != row.edge)
-        .collect();
-    rows.sort_by_key(|row| -> Vec<u32> { row.case.split('.').flat_map(str::parse).collect() });
-    rows
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cases_that_differ_are_found_and_stand_in_order() {
-        let ok = json!({"behavior": "OK", "behaviorClose": "OK", "remoteCloseCode": 1000});
-        let failed = json!({"behavior": "FAILED", "behaviorClose": "OK", "remoteCloseCode": 1002});
-        let silent = json!({"behavior": "OK", "behaviorClose": "OK", "remoteCloseCode": null});
-        let index = json!({
-            "direct": {"1.1.1": ok, "10.1.1": ok, "2.1": ok, "3.1": silent},
-            "edge": {"1.1.1": ok, "10.1.1": failed, "2.1": silent},
-        });
-        let rows = differences(&verdicts(&index));
-        let shown: Vec<_> = rows
-            .iter()
-            .map(|row| (row.case.as_str(), row.direct.as_str(), row.edge.as_str()))
-            .collect();
-        assert_eq!(
-            shown,
-            [
-                ("2.1", "OK, close OK (1000)", "OK, close OK (no code)"),
-                ("3.1", "OK, close OK (no code)", "not played"),
-                ("10.1.1", "OK, close OK (1000)", "FAILED, close OK (1002)"),
-            ]
-        );
     }
 }
