@@ -42,10 +42,12 @@ pub enum Command {
     /// `InputHeld` answers (at once if none was). From there messages come as `Input`. Settling or an abort ends it:
     /// `forwards` says so.
     HoldInput,
-    /// Plain links: send a ping; answered by `Pong`.
+    /// Plain links: send a ping whose payload names `serial`; answered by `Pong`.
     Ping {
         /// The link.
         link: LinkId,
+        /// Comes back in the answer: a pong to an older ping says nothing of what was sent since.
+        serial: u32,
     },
     /// Plain links: send a close frame (unless the client's own was passed on already) and go on relaying until the
     /// server's own close; answered by `LinkClosed`.

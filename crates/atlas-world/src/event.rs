@@ -80,6 +80,8 @@ pub enum Event {
     Pong {
         /// The link.
         link: LinkId,
+        /// As named by the ping.
+        serial: u32,
     },
     /// After [`Command::HoldInput`](crate::Command::HoldInput): the client stands between two messages now.
     InputHeld,

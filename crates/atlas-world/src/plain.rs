@@ -58,8 +58,10 @@ struct Turn<'a> {
 pub enum PlantedPlain {
     /// The target's output is accepted before the source's last.
     EarlyOutput,
-    /// The source is left without asking whether it has read everything.
-    NoPing,
+    /// The source is emptied and left in the middle of the client's message.
+    NoHold,
+    /// The source's own close is not waited for.
+    NoWait,
     /// The join is not replayed.
     ForgetJoin,
     /// The target is joined while the source still has the player, though the order is to leave first.
@@ -204,7 +206,7 @@ impl PlainSession {
             }
             Event::LinkClosed { link, code, reason } => self.lost(link, code, reason, false, turn),
             Event::LinkCut { link } => self.cut(link, turn),
-            Event::Pong { link } => self.ponged(link, turn),
+            Event::Pong { link, serial } => self.ponged(link, serial, turn),
             Event::InputHeld => self.input_held(turn),
             Event::ServerDown { server, refused } => self.down(server, refused, turn),
             Event::Directory { request, outcome } => self.directory(request, outcome, turn),

@@ -71,7 +71,7 @@ pub(crate) fn line(command: &Command) -> Option<String> {
         Command::Ended { outcome, .. } => format!("ended {outcome}"),
         Command::Refused { why, .. } => format!("refused: {why}"),
         Command::HoldInput => "hold".into(),
-        Command::Ping { link } => format!("ping {}", link.0),
+        Command::Ping { link, .. } => format!("ping {}", link.0),
         Command::EndLink { link, code } => format!("end {} {code}", link.0),
         Command::Replay { link } => format!("replay {}", link.0),
     })

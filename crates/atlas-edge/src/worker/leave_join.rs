@@ -10,7 +10,7 @@ use super::{SKIM_BYTES_MAX, Token, Worker};
 
 /// Most bytes of join messages recorded for one session; past it the session can be moved no more.
 const JOINS_BYTES_MAX: usize = 64 << 10;
-/// The payload of our pings to plain servers: a pong with any other answers somebody else's.
+/// Begins the payload of our pings to plain servers; a number follows. A pong with anything else answers somebody else's.
 const PING: &[u8] = b"atlas";
 
 impl Worker {
@@ -62,20 +62,23 @@ impl Worker {
     }
 
     /// Asks a plain server for a sign that it has read everything.
-    pub(super) fn link_ping(&mut self, key: usize, link: LinkId) {
-        let ping = control_frame(Opcode::Ping, PING, Some(self.mask()));
+    pub(super) fn link_ping(&mut self, key: usize, link: LinkId, serial: u32) {
+        let payload = [PING, &serial.to_be_bytes()].concat();
+        let ping = control_frame(Opcode::Ping, &payload, Some(self.mask()));
         self.link_send(key, link, &ping);
     }
 
     /// A plain server's pong.
     pub(super) fn link_ponged(&mut self, key: usize, payload: &[u8]) {
         let link = &self.links[key];
-        if payload == PING {
-            self.happened.push_back((
-                link.session,
-                link.session_serial,
-                Event::Pong { link: link.id },
-            ));
+        let serial = payload.strip_prefix(PING).and_then(|it| it.try_into().ok());
+        if let Some(serial) = serial.map(u32::from_be_bytes) {
+            let event = Event::Pong {
+                link: link.id,
+                serial,
+            };
+            self.happened
+                .push_back((link.session, link.session_serial, event));
         }
     }
 

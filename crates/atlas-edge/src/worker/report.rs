@@ -121,7 +121,7 @@ impl Worker {
             Command::Began { .. } => {}
             // Messages are relayed whole here, so the client always stands between two.
             Command::HoldInput => self.happened.push_back((key, serial, Event::InputHeld)),
-            Command::Ping { link } => self.link_ping(key, link),
+            Command::Ping { link, serial: ping } => self.link_ping(key, link, ping),
             Command::EndLink { link, code } => self.link_end(key, link, code),
             Command::Replay { link } => self.join_replay(key, link),
             Command::Ended {

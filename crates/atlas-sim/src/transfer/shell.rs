@@ -487,7 +487,7 @@ fn kind(command: &Command) -> u64 {
         Command::Ended { outcome, .. } => 14 | (*outcome as u64) << 8,
         Command::Refused { ticket, .. } => 15 | ticket << 8,
         Command::HoldInput => 16,
-        Command::Ping { link } => 17 | u64::from(link.0) << 8,
+        Command::Ping { link, .. } => 17 | u64::from(link.0) << 8,
         Command::EndLink { link, code } => 18 | u64::from(link.0) << 8 | u64::from(*code) << 40,
         Command::Replay { link } => 19 | u64::from(link.0) << 8,
     }

@@ -174,7 +174,8 @@ impl PlainSession {
             }
             Some(_) => self.left(it, turn),
             None if leaving => {
-                it.lost |= dead;
+                // The pong said that it had read everything.
+                it.lost |= !it.ponged;
                 self.left(it, turn);
             }
             None => self.source_lost(it, dead, turn),

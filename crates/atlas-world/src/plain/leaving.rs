@@ -31,7 +31,7 @@ pub(super) struct Move {
     /// Whether the target was sent the join.
     pub(super) joined: bool,
     /// Whether the source answered the ping.
-    ponged: bool,
+    pub(super) ponged: bool,
     /// Whether the source was lost, so that nobody knows what it has read.
     pub(super) lost: bool,
     /// Servers that are not to be tried (again).
@@ -216,6 +216,10 @@ impl PlainSession {
         turn.out.push(Command::HoldInput);
         self.arm(self.settings.freeze_timeout, turn);
         self.work = Work::Moving(it);
+        #[cfg(feature = "planted-bugs")]
+        if self.planted == Some(super::PlantedPlain::NoHold) {
+            self.input_held(turn);
+        }
     }
 
     pub(super) fn input_held(&mut self, turn: &mut Turn<'_>) {
@@ -233,8 +237,12 @@ impl PlainSession {
         #[cfg(feature = "planted-bugs")]
         match self.planted {
             Some(super::PlantedPlain::JoinsEarly) => join_now = true,
-            Some(super::PlantedPlain::NoPing) => {
-                self.leave(it, source, turn);
+            Some(super::PlantedPlain::NoWait) => {
+                turn.out.push(Command::EndLink {
+                    link: source,
+                    code: LEAVE,
+                });
+                self.left(it, turn);
                 return;
             }
             _ => {}
@@ -244,14 +252,17 @@ impl PlainSession {
             turn.out.push(Command::Replay { link: target.link });
         }
         it.stage = Stage::Emptying;
-        turn.out.push(Command::Ping { link: source });
         self.arm(self.settings.linger, turn);
+        let serial = self.steps;
+        let link = source;
+        turn.out.push(Command::Ping { link, serial });
         self.work = Work::Moving(it);
     }
 
-    pub(super) fn ponged(&mut self, link: LinkId, turn: &mut Turn<'_>) {
+    pub(super) fn ponged(&mut self, link: LinkId, serial: u32, turn: &mut Turn<'_>) {
         let Some(mut it) = self.moving() else { return };
-        if it.stage == Stage::Emptying && it.source == Some(link) {
+        // Not the pong that an aborted move waited for: the source has been given more since.
+        if it.stage == Stage::Emptying && it.source == Some(link) && serial == self.steps {
             it.ponged = true;
             self.leave(it, link, turn);
         } else {

@@ -130,7 +130,11 @@ impl Story {
     }
 
     fn pong(&mut self, link: u32) -> Vec<String> {
-        self.step(Event::Pong { link: LinkId(link) })
+        let serial = self.session.steps;
+        self.step(Event::Pong {
+            link: LinkId(link),
+            serial,
+        })
     }
 
     fn late(&mut self) -> Vec<String> {
@@ -214,6 +218,26 @@ fn leaving_first_the_player_is_never_at_both() {
 }
 
 #[test]
+fn a_pong_to_an_aborted_moves_ping_does_not_say_that_the_source_is_empty() {
+    let mut story = Story::settled();
+    story.transfer(1);
+    story.opened(1);
+    story.step(Event::InputHeld);
+    let old = story.session.steps;
+    assert_eq!(story.closed(1, 0), ["ended aborted"]);
+    story.session.forwarded(1);
+    assert_eq!(story.transfer(1), ["began admin 1", "dial 2 server 1"]);
+    story.opened(2);
+    assert_eq!(story.step(Event::InputHeld), ["ping 0"]);
+    let late = Event::Pong {
+        link: LinkId(0),
+        serial: old,
+    };
+    assert!(story.step(late).is_empty());
+    assert_eq!(story.pong(0), ["end 0 1000"]);
+}
+
+#[test]
 fn joining_first_replays_before_the_source_is_asked_to_empty() {
     let mut story = Story::join_first();
     story.transfer(1);
@@ -255,6 +279,21 @@ fn a_source_that_answers_neither_ping_nor_close_is_left_all_the_same() {
     story.leaving();
     assert!(!story.late().contains(&"reset 4".to_owned()));
     assert_eq!(story.world.places, [0, 1, 0]);
+}
+
+#[test]
+fn a_source_lost_while_it_is_left_has_read_what_it_was_given_only_if_it_answered_the_ping() {
+    for (answers, reset) in [(false, true), (true, false)] {
+        let mut story = Story::settled();
+        story.session.forwarded(4);
+        story.transfer(1);
+        story.opened(1);
+        story.step(Event::InputHeld);
+        let end = if answers { story.pong(0) } else { story.late() };
+        assert_eq!(end, ["end 0 1000"]);
+        let named = story.closed(0, 0).contains(&"reset 4".to_owned());
+        assert_eq!(named, reset, "answers: {answers}");
+    }
 }
 
 #[test]
