@@ -9,7 +9,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Seeds that the gate runs: always the same, so that a red gate is red again.
-const SHORT_SEEDS: u64 = 10_000;
+const SHORT_SEEDS: u64 = 20_000;
 
 /// What `cargo xtask sim` understands.
 #[derive(clap::Args)]
@@ -32,6 +32,12 @@ pub(crate) struct Arguments {
     /// Most servers of a run
     #[arg(long)]
     servers: Option<u64>,
+    /// Faults come for at most so many virtual milliseconds
+    #[arg(long)]
+    span_ms: Option<u64>,
+    /// Threads; as many as there are cores unless told
+    #[arg(long)]
+    threads: Option<u64>,
     /// Plant this bug; fails if no seed finds it
     #[arg(long)]
     planted: Option<String>,
@@ -55,6 +61,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Er
         (
             "--servers",
             arguments.servers.map(|number| number.to_string()),
+        ),
+        (
+            "--span-ms",
+            arguments.span_ms.map(|number| number.to_string()),
+        ),
+        (
+            "--threads",
+            arguments.threads.map(|number| number.to_string()),
         ),
         ("--planted", arguments.planted.clone()),
     ];

@@ -20,6 +20,8 @@ use atlas_sim::transfer::{self, FAILURES_MAX, Options, PLANTED, Sweep};
 const PORTION: u64 = 32;
 /// A planted bug must be found within so many seeds.
 const PLANTED_SEEDS: u64 = 1_000;
+/// From so many seeds on, every pair that can be must have been met.
+const SEEDS_FOR_ALL_PAIRS: u64 = 20_000;
 /// Seeds that are run twice to see that their traces are equal.
 const TWICE: u64 = 100;
 
@@ -31,6 +33,7 @@ struct Arguments {
     short: bool,
     options: Options,
     planted: Option<String>,
+    threads: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -46,9 +49,8 @@ fn main() -> ExitCode {
         _ if arguments.short => short(&arguments),
         (Some(name), None) => hunt(name, arguments.from, arguments.seeds),
         (None, None) => {
-            let sweep = sweep(arguments.from, arguments.seeds, &arguments.options);
-            report(&sweep);
-            sweep.failures.is_empty()
+            let sweep = sweep(&arguments);
+            report(&sweep)
         }
     };
     if good {
@@ -67,6 +69,7 @@ impl Arguments {
             short: false,
             options: Options::default(),
             planted: None,
+            threads: None,
         };
         while let Some(flag) = words.next() {
             if flag == "--short" {
@@ -87,6 +90,8 @@ impl Arguments {
                 "--seed" => arguments.seed = Some(number()?),
                 "--sessions" => arguments.options.sessions_max = number()?.max(1),
                 "--servers" => arguments.options.servers_max = number()?.max(2),
+                "--span-ms" => arguments.options.span_ms_max = number()?.max(5_000),
+                "--threads" => arguments.threads = Some(number()?.max(1)),
                 "--planted" => arguments.planted = Some(value),
                 _ => return Err(format!("unknown flag {flag}")),
             }
@@ -116,8 +121,9 @@ fn replay(seed: u64, options: &Options) -> bool {
     outcome.violation.is_none()
 }
 
-/// Runs many seeds on all cores, with a line of progress a second.
-fn sweep(from: u64, seeds: u64, options: &Options) -> Sweep {
+/// Runs many seeds on all cores (or as many as asked for), with a line of progress a second.
+fn sweep(arguments: &Arguments) -> Sweep {
+    let (from, seeds, options) = (arguments.from, arguments.seeds, &arguments.options);
     let end = from.saturating_add(seeds);
     let next = AtomicU64::new(from);
     let total = Mutex::new(Sweep::default());
@@ -148,7 +154,8 @@ fn sweep(from: u64, seeds: u64, options: &Options) -> Sweep {
             }
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = || std::thread::available_parallelism().map_or(1, |it| it.get() as u64);
+    let threads = arguments.threads.unwrap_or_else(cores);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(work);
@@ -175,23 +182,52 @@ fn add(total: &mut Sweep, part: Sweep) {
     total.failures.extend(part.failures);
 }
 
-/// The table of faults and phases, what never met, and what failed.
-fn report(sweep: &Sweep) {
-    println!("\n{}", sweep.coverage);
-    let mut holes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (fault, phase) in sweep.coverage.holes() {
-        holes.entry(fault).or_default().push(phase);
-    }
+/// The table of faults and phases, what never met, and what failed; true if all is well.
+fn report(sweep: &Sweep) -> bool {
+    let coverage = &sweep.coverage;
+    println!("\n{coverage}");
+    println!("\n– cannot be:");
+    lines(
+        coverage
+            .reasons()
+            .into_iter()
+            .map(|((kind, fault, phase), why)| (format!("{kind}: {fault}: {why}"), phase)),
+    );
+    let holes = coverage.holes();
     if !holes.is_empty() {
         println!("\nnever met:");
+        lines(
+            holes
+                .iter()
+                .map(|(kind, fault, phase)| (format!("{kind}: {fault}"), *phase)),
+        );
     }
-    for (fault, phases) in holes {
-        println!("{fault:<22} {}", phases.join(", "));
+    let wrong = coverage.wrong();
+    if !wrong.is_empty() {
+        println!("\nmet though said to be impossible:");
+        lines(
+            wrong
+                .iter()
+                .map(|(kind, fault, phase)| (format!("{kind}: {fault}"), *phase)),
+        );
     }
     for (_, violation) in &sweep.failures {
         println!("\n{violation}");
     }
     println!("\n{} of {} seeds failed", sweep.failures.len(), sweep.seeds);
+    let covered = holes.is_empty() || sweep.seeds < SEEDS_FOR_ALL_PAIRS;
+    sweep.failures.is_empty() && wrong.is_empty() && covered
+}
+
+/// A line for each subject, with its phases.
+fn lines<'a>(pairs: impl Iterator<Item = (String, &'a str)>) {
+    let mut subjects: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (subject, phase) in pairs {
+        subjects.entry(subject).or_default().push(phase);
+    }
+    for (subject, phases) in subjects {
+        println!("{subject} ({})", phases.join(", "));
+    }
 }
 
 /// Looks for a planted bug; true if it was found.
@@ -207,7 +243,7 @@ fn hunt(name: &str, from: u64, seeds: u64) -> bool {
         if let Some(violation) = transfer::run(seed, &options).violation {
             let what = violation.lines().next().unwrap_or_default();
             println!("planted {name}: found by {what}");
-            println!("replay: cargo xtask sim transfer --planted {name} --seed {seed}");
+            println!("replay: {}", options.replay(seed));
             return true;
         }
     }
@@ -217,10 +253,18 @@ fn hunt(name: &str, from: u64, seeds: u64) -> bool {
 
 /// What the gate runs: fixed seeds without a broken invariant, equal traces, every planted bug found.
 fn short(arguments: &Arguments) -> bool {
-    let clean = sweep(arguments.from, arguments.seeds, &arguments.options);
+    let clean = sweep(arguments);
     let mut verdicts = vec![("no invariant broken".to_owned(), clean.failures.is_empty())];
     for (_, violation) in &clean.failures {
         println!("{violation}");
+    }
+    let holes = clean.coverage.holes();
+    let covered = holes.is_empty() || clean.seeds < SEEDS_FOR_ALL_PAIRS;
+    verdicts.push(("every fault met every phase it can".to_owned(), covered));
+    let wrong = clean.coverage.wrong();
+    verdicts.push(("none met one it cannot".to_owned(), wrong.is_empty()));
+    for (kind, fault, phase) in holes.iter().filter(|_| !covered).chain(&wrong) {
+        println!("{kind}: {fault}: {phase}");
     }
     let equal = (arguments.from..arguments.from + TWICE).all(|seed| {
         let trace = || transfer::run(seed, &arguments.options).trace_hash;

@@ -11,20 +11,26 @@ use std::ops::Range;
 
 use crate::trace::Trace;
 
+mod ambush;
 mod around;
 mod coverage;
 mod invariants;
 mod link;
+mod machine;
+mod plain_servers;
 mod plan;
 mod player;
 mod queue;
+mod rival;
 mod server;
 mod servers;
 mod shell;
+mod store;
 mod weather;
+mod wires;
 mod world;
 
-pub use coverage::Coverage;
+pub use coverage::{Coverage, Pair};
 
 /// How large the runs are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +47,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            sessions_max: 4,
-            servers_max: 5,
+            sessions_max: 50,
+            servers_max: 6,
             span_ms_max: 30_000,
             planted: None,
         }
@@ -59,6 +65,21 @@ pub const PLANTED: &[&str] = &[
     "silent-loss",
     "forget-retained",
     "drop-held-on-abort",
+    "no-abort",
+    "keep-place",
+    "stay-paused",
+    "foreign-is-own",
+    "pass-any-epoch",
+    "plain-early-output",
+    "plain-no-hold",
+    "plain-no-wait",
+    "plain-forget-join",
+    "plain-joins-early",
+    "plain-deliver-twice",
+    "plain-drop-held",
+    "plain-kick-is-loss",
+    "plain-keep-place",
+    "plain-unknown-is-won",
 ];
 
 /// Why a bug cannot be planted.
@@ -101,18 +122,54 @@ impl Options {
         }
     }
 
+    /// The command that replays a seed under these options.
+    #[must_use]
+    pub fn replay(&self, seed: u64) -> String {
+        let default = Self::default();
+        let mut command = format!("cargo xtask sim transfer --seed {seed}");
+        if self.sessions_max != default.sessions_max {
+            command += &format!(" --sessions {}", self.sessions_max);
+        }
+        if self.servers_max != default.servers_max {
+            command += &format!(" --servers {}", self.servers_max);
+        }
+        if self.span_ms_max != default.span_ms_max {
+            command += &format!(" --span-ms {}", self.span_ms_max);
+        }
+        if let Some(name) = self.planted {
+            command += &format!(" --planted {name}");
+        }
+        command
+    }
+
     #[cfg(feature = "planted-bugs")]
-    fn bug(&self) -> Option<atlas_world::Planted> {
-        use atlas_world::Planted;
+    fn bug(&self) -> Option<machine::Bug> {
+        use atlas_world::{Planted, PlantedPlain};
+        use machine::Bug::{Cooperative, Plain};
         Some(match self.planted? {
-            "early-input" => Planted::EarlyInput,
-            "early-output" => Planted::EarlyOutput,
-            "unknown-is-lost" => Planted::UnknownIsLost,
-            "reuse-epoch" => Planted::ReuseEpoch,
-            "no-lease-wait" => Planted::NoLeaseWait,
-            "silent-loss" => Planted::SilentLoss,
-            "forget-retained" => Planted::ForgetRetained,
-            _ => Planted::DropHeldOnAbort,
+            "early-input" => Cooperative(Planted::EarlyInput),
+            "early-output" => Cooperative(Planted::EarlyOutput),
+            "unknown-is-lost" => Cooperative(Planted::UnknownIsLost),
+            "reuse-epoch" => Cooperative(Planted::ReuseEpoch),
+            "no-lease-wait" => Cooperative(Planted::NoLeaseWait),
+            "silent-loss" => Cooperative(Planted::SilentLoss),
+            "forget-retained" => Cooperative(Planted::ForgetRetained),
+            "drop-held-on-abort" => Cooperative(Planted::DropHeldOnAbort),
+            "no-abort" => Cooperative(Planted::NoAbort),
+            "keep-place" => Cooperative(Planted::KeepPlace),
+            "stay-paused" => Cooperative(Planted::StayPaused),
+            "foreign-is-own" => Cooperative(Planted::ForeignIsOwn),
+            "pass-any-epoch" => Cooperative(Planted::PassAnyEpoch),
+            "plain-early-output" => Plain(PlantedPlain::EarlyOutput),
+            "plain-no-hold" => Plain(PlantedPlain::NoHold),
+            "plain-no-wait" => Plain(PlantedPlain::NoWait),
+            "plain-forget-join" => Plain(PlantedPlain::ForgetJoin),
+            "plain-joins-early" => Plain(PlantedPlain::JoinsEarly),
+            "plain-deliver-twice" => Plain(PlantedPlain::DeliverTwice),
+            "plain-drop-held" => Plain(PlantedPlain::DropHeld),
+            "plain-kick-is-loss" => Plain(PlantedPlain::KickIsLoss),
+            "plain-keep-place" => Plain(PlantedPlain::KeepPlace),
+            _ => Plain(PlantedPlain::UnknownIsWon),
         })
     }
 }
@@ -126,6 +183,8 @@ pub struct Outcome {
     pub events: u64,
     /// How many transfers and failovers began.
     pub transfers: u64,
+    /// How many sessions there were.
+    pub sessions: usize,
     /// Which faults struck in which phase.
     pub coverage: Coverage,
     /// The first broken invariant, as text that ends with the command that replays it.
@@ -135,12 +194,12 @@ pub struct Outcome {
 /// Runs one seed.
 #[must_use]
 pub fn run(seed: u64, options: &Options) -> Outcome {
-    world::World::new(seed, options, Trace::new(None)).run(seed)
+    world::World::new(seed, options, Trace::new(None)).run(seed, options)
 }
 
 /// Runs one seed and hands each event and command to `sink` as a line.
 pub fn run_traced(seed: u64, options: &Options, sink: &mut dyn FnMut(&str)) -> Outcome {
-    world::World::new(seed, options, Trace::new(Some(sink))).run(seed)
+    world::World::new(seed, options, Trace::new(Some(sink))).run(seed, options)
 }
 
 /// What a sweep over many seeds has found so far.

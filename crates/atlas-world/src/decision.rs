@@ -25,6 +25,9 @@ pub(crate) struct Ledger {
     /// A planted bug.
     #[cfg(feature = "planted-bugs")]
     pub(crate) passes_any: bool,
+    /// Another one.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) ignores_owner: bool,
 }
 
 /// What is asked of the directory.
@@ -119,7 +122,7 @@ impl Decision {
     }
 
     /// What `outcome` of `request` means.
-    pub(crate) fn rule(&mut self, request: u64, outcome: Outcome) -> Ruling {
+    fn rule(&mut self, request: u64, outcome: Outcome) -> Ruling {
         if self.request != Some(request) {
             return Ruling::Stale;
         }
@@ -183,6 +186,8 @@ impl Ledger {
             loose: false,
             #[cfg(feature = "planted-bugs")]
             passes_any: false,
+            #[cfg(feature = "planted-bugs")]
+            ignores_owner: false,
         }
     }
 
@@ -273,6 +278,19 @@ impl Ledger {
         self.stored = found.is_some();
     }
 
+    /// What `outcome` of `request` means.
+    pub(crate) fn rule(&self, decision: &mut Decision, request: u64, outcome: Outcome) -> Ruling {
+        let ruling = decision.rule(request, outcome);
+        #[cfg(feature = "planted-bugs")]
+        if self.ignores_owner
+            && ruling == Ruling::Foreign
+            && let Outcome::Lost(found) | Outcome::Is(found) = outcome
+        {
+            return Ruling::Other(found);
+        }
+        ruling
+    }
+
     /// What `outcome` of `request` means if the attempt is never undone; what is stored is noted.
     pub(crate) fn insist(
         &mut self,
@@ -280,7 +298,7 @@ impl Ledger {
         request: u64,
         outcome: Outcome,
     ) -> Insisted {
-        match decision.rule(request, outcome) {
+        match self.rule(decision, request, outcome) {
             Ruling::Stale => return Insisted::Stale,
             Ruling::Moved => {
                 self.won(decision.moved);

@@ -78,6 +78,16 @@ pub enum Planted {
     ForgetRetained,
     /// An abort drops the held input.
     DropHeldOnAbort,
+    /// An abort does not tell the source to act on.
+    NoAbort,
+    /// A place taken for a target that failed is not given back.
+    KeepPlace,
+    /// A paused client is not read again.
+    StayPaused,
+    /// What another edge stored is replaced like one's own.
+    ForeignIsOwn,
+    /// An epoch of another edge is gone past.
+    PassAnyEpoch,
 }
 
 /// What is under way.
@@ -189,6 +199,8 @@ impl Session {
     #[doc(hidden)]
     pub fn plant(&mut self, bug: Planted) {
         self.planted = Some(bug);
+        self.ledger.passes_any = bug == Planted::PassAnyEpoch;
+        self.ledger.ignores_owner = bug == Planted::ForeignIsOwn;
     }
 
     /// Takes an event at `now` and appends what is to be done, in order.

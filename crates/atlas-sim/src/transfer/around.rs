@@ -14,22 +14,35 @@ pub(super) struct Around {
     transfers: u128,
     pub(super) healthy: Vec<bool>,
     pub(super) draining: Vec<bool>,
-    /// Places taken.
-    pub(super) taken: Vec<i64>,
+    /// Whose machine asks.
+    pub(super) player: usize,
+    /// Places taken, by player and server.
+    pub(super) places: Vec<Vec<i64>>,
+    /// Places taken of each server.
+    taken: Vec<i64>,
     pub(super) capacity: i64,
     pub(super) reachable: bool,
 }
 
 impl Around {
-    pub(super) fn new(random: Random, servers: usize, capacity: u32) -> Self {
+    pub(super) fn new(random: Random, players: usize, servers: usize, capacity: u32) -> Self {
         Self {
             random,
             transfers: 0,
             healthy: vec![true; servers],
             draining: vec![false; servers],
+            player: 0,
+            places: vec![vec![0; servers]; players],
             taken: vec![0; servers],
             capacity: capacity.into(),
             reachable: true,
+        }
+    }
+
+    /// The player's machine is no more: its places are free.
+    pub(super) fn forget(&mut self, player: usize) {
+        for (taken, place) in self.taken.iter_mut().zip(&mut self.places[player]) {
+            *taken -= std::mem::take(place);
         }
     }
 
@@ -75,12 +88,14 @@ impl Surroundings for Around {
         let free = self.taken[server.0 as usize] < self.capacity;
         if free {
             self.taken[server.0 as usize] += 1;
+            self.places[self.player][server.0 as usize] += 1;
         }
         free
     }
 
     fn release(&mut self, server: ServerId) {
         self.taken[server.0 as usize] -= 1;
+        self.places[self.player][server.0 as usize] -= 1;
     }
 
     fn directory_reachable(&self) -> bool {

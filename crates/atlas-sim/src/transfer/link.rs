@@ -14,6 +14,11 @@ pub(super) enum Up {
     },
     /// A client's message, by its number.
     Data(u32),
+    /// A join message that the edge replays.
+    Join(u32),
+    Ping(u32),
+    /// The edge's close frame.
+    End(u16),
     Close,
 }
 
@@ -30,7 +35,12 @@ pub(super) enum Down {
         serial: u64,
         answers: u32,
     },
+    Pong(u32),
+    /// A plain server's close frame.
+    End(u16),
     Close,
+    /// The connection is lost in the middle of a message to the client.
+    Cut,
 }
 
 #[derive(Debug)]
@@ -47,10 +57,36 @@ pub(super) struct Link {
     pub(super) broken: bool,
     /// Nothing on it arrives, until it breaks.
     pub(super) hung: bool,
+    /// Nothing on it reaches the server until then.
+    pub(super) late_until: u64,
+    /// Another edge's: nobody listens.
+    pub(super) rival: bool,
+    /// The newest order that its server took, but for pings, and the answer to it.
+    pub(super) last_order: Option<(Epoch, Option<Answer>)>,
     pub(super) up: VecDeque<(u64, Up)>,
     pub(super) down: VecDeque<Down>,
     pub(super) up_due: u64,
     pub(super) down_due: u64,
+    /// A plain link's items that have come and are not read yet.
+    pub(super) unread: usize,
+    pub(super) side: PlainSide,
+}
+
+/// What a plain server keeps of a connection.
+#[derive(Debug, Default)]
+pub(super) struct PlainSide {
+    /// The server has heard of the player.
+    pub(super) present: bool,
+    /// How many joins it has heard.
+    pub(super) joins: u32,
+    /// The server has closed, or was told that the edge has.
+    pub(super) closed: bool,
+    /// It closed by itself, before it was told to.
+    pub(super) kicked: bool,
+    /// Messages to the client so far.
+    pub(super) serial: u64,
+    /// The newest client message.
+    pub(super) last: u32,
 }
 
 impl Link {
@@ -64,10 +100,20 @@ impl Link {
             opened: false,
             broken: false,
             hung: false,
+            late_until: 0,
+            rival: false,
+            last_order: None,
             up: VecDeque::new(),
             down: VecDeque::new(),
             up_due: 0,
             down_due: 0,
+            unread: 0,
+            side: PlainSide::default(),
         }
+    }
+
+    /// Whether something can still come over it.
+    pub(super) fn is_open(&self) -> bool {
+        self.opened && self.edge_has_it && !self.broken && !self.hung
     }
 }

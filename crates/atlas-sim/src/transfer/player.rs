@@ -1,13 +1,17 @@
 //! A client and its session.
 
-use atlas_base::{Epoch, Position};
-use atlas_world::{Message, Session};
+use std::collections::BTreeSet;
 
+use atlas_base::{Epoch, Position};
+use atlas_world::{LinkId, Message};
+
+use super::machine::{Kind, Machine};
 use crate::random::Random;
 
 #[derive(Debug)]
 pub(super) struct Player {
-    pub(super) session: Option<Session>,
+    pub(super) kind: Kind,
+    pub(super) session: Option<Machine>,
     /// The session's links, by `LinkId`.
     pub(super) links: Vec<usize>,
     /// What the directory holds of the session.
@@ -27,6 +31,22 @@ pub(super) struct Player {
     pub(super) speed: f64,
     pub(super) moved_at: u64,
     pub(super) excuse: Excuse,
+    /// A person, or the end of a drain, closes it.
+    pub(super) kicked: bool,
+    /// How many of its first messages are joins, for plain servers.
+    pub(super) joins: u32,
+    /// The joins that the edge has recorded, as they were sent.
+    pub(super) recorded: Vec<u32>,
+    /// Whether its join is too long to be recorded.
+    pub(super) pinned: bool,
+    /// The message that the client is in the middle of, and the link that got its beginning.
+    pub(super) begun: Option<(LinkId, u32)>,
+    /// The machine wants to hear when the client stands between two messages.
+    pub(super) hold_asked: bool,
+    /// The edge dies after so many more commands.
+    pub(super) dies_after: Option<u64>,
+    /// Requests to the directory that are held back, by their index.
+    pub(super) late_requests: Vec<usize>,
 }
 
 /// What may excuse closing the client.
@@ -40,11 +60,24 @@ pub(super) struct Excuse {
     /// When a server was last told to act, and how many were in all.
     pub(super) given_at: u64,
     pub(super) given: u32,
+    /// Another edge took the session over.
+    pub(super) rival: bool,
+    /// A message to the client was cut in the middle.
+    pub(super) cut: bool,
+    /// Servers dialled since one had the player last.
+    pub(super) dialled: BTreeSet<usize>,
+    /// Every server that would take the player now was dialled, or is the one that was lost.
+    pub(super) nobody: bool,
+    /// The client has closed by itself.
+    pub(super) gone: bool,
+    /// The session cannot be moved.
+    pub(super) pinned: bool,
 }
 
 impl Player {
-    pub(super) fn new(at: Position, speed: f64) -> Self {
+    pub(super) fn new(kind: Kind, at: Position, speed: f64) -> Self {
         Self {
+            kind,
             session: None,
             links: Vec::new(),
             truth: None,
@@ -58,6 +91,14 @@ impl Player {
             speed,
             moved_at: 0,
             excuse: Excuse::default(),
+            kicked: false,
+            joins: 0,
+            recorded: Vec::new(),
+            pinned: false,
+            begun: None,
+            hold_asked: false,
+            dies_after: None,
+            late_requests: Vec::new(),
         }
     }
 

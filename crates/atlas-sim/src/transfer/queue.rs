@@ -5,7 +5,9 @@ use std::{
     collections::BinaryHeap,
 };
 
-use atlas_world::{Outcome, Record, Timer};
+use atlas_world::{Outcome, Phase, Timer};
+
+use super::coverage::Fault;
 
 /// What will happen. Players, servers and links are named by their index.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +26,23 @@ pub(super) enum Happening {
     Timer(usize, Timer),
     /// A request reaches the directory.
     Store {
-        player: usize,
-        request: u64,
-        expected: Option<Record>,
-        record: Option<Record>,
+        /// By its index.
+        request: usize,
         fate: Fate,
+    },
+    /// The newest order of a link is taken once more.
+    OrderAgain(usize),
+    /// The client ends the message that it began.
+    MessageEnds(usize),
+    /// The client stands between two messages, as the machine wanted to hear.
+    Held(usize),
+    /// Another edge takes the player's session over.
+    Rival(usize),
+    /// A fault meant for this phase, if the player's session is still in it.
+    Ambush {
+        player: usize,
+        fault: Fault,
+        phase: Phase,
     },
     /// The directory's answer reaches the edge.
     Stored {
@@ -60,6 +74,8 @@ pub(super) enum Happening {
     Weather,
     AdminKick(usize),
     AdminTransfer(usize),
+    /// Who is still at the server is asked again to leave.
+    DrainGoesOn(usize),
     DrainOver(usize),
     /// The health check finds the server well again.
     Well(usize),
@@ -79,8 +95,6 @@ pub(super) enum Fate {
     Refused,
     /// It is done, its answer is lost.
     Unanswered,
-    /// It is done long after it was given up.
-    Late,
 }
 
 #[derive(Debug)]

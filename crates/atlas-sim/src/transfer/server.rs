@@ -1,4 +1,4 @@
-//! A game server that keeps the fencing rules of the link protocol.
+//! A game server that keeps the fencing rules of `docs/formats/link.md`.
 
 use atlas_base::{Epoch, TransferId};
 use atlas_world::{Answer, Order, State};
@@ -41,8 +41,10 @@ impl Server {
 /// One player at a server.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seat {
-    /// The highest epoch seen over all links.
-    pub(super) highest: Epoch,
+    /// The highest epoch of any message accepted, over all links.
+    pub(super) newest: Epoch,
+    /// The highest epoch under which the player was attached or adopted here.
+    pub(super) taken: Epoch,
     pub(super) role: Role,
     /// The epoch that the server acts, or acted last, under.
     pub(super) epoch: Epoch,
@@ -134,16 +136,20 @@ impl Seat {
             left: false,
             closes: None,
         };
-        let stale = epoch <= self.highest;
         let refused = |reason: &str, newest: Option<Epoch>| {
             Some(Answer::Refused {
                 reason: reason.into(),
                 newest,
             })
         };
+        let newest = self.newest.max(self.taken);
+        let holds = self.link == Some(link);
+        let stale = epoch < self.newest || !holds;
         match order {
-            Order::Attach { .. } | Order::Adopt { .. } if stale => {
-                effect.answer = refused("stale", Some(self.highest));
+            Order::Attach { .. } | Order::Adopt { .. }
+                if epoch <= self.taken || epoch < self.newest =>
+            {
+                effect.answer = refused("stale", Some(newest));
             }
             Order::Attach { .. } | Order::Adopt { .. } if refuse => {
                 effect.answer = refused("full", None);
@@ -174,19 +180,12 @@ impl Seat {
                     transfer: *transfer,
                 });
             }
-            _ if self.link != Some(link) => match order {
-                Order::Preload { .. } => effect.answer = Some(Answer::Preloaded),
-                Order::Freeze { .. } | Order::Commit { .. } => {
-                    effect.answer = refused("not here", None);
-                }
-                _ => {}
-            },
-            Order::Freeze { .. } if stale => {
-                effect.answer = refused("stale", Some(self.highest));
+            Order::Freeze { .. } | Order::Commit { .. } if stale => {
+                effect.answer = refused("stale", Some(newest));
             }
-            Order::Freeze { transfer } => {
-                if self.role == Role::Acting && !refuse {
-                    self.highest = epoch;
+            Order::Freeze { transfer } => match self.role {
+                Role::Acting | Role::Frozen { .. } if !refuse => {
+                    self.newest = epoch;
                     self.role = Role::Frozen {
                         transfer: *transfer,
                     };
@@ -196,15 +195,14 @@ impl Seat {
                         received: self.received,
                         sent: self.sent,
                     });
-                } else {
-                    effect.answer = refused("busy", None);
                 }
-            }
+                _ => effect.answer = refused("busy", None),
+            },
             Order::Commit { transfer, .. } => match self.role {
                 Role::Adopted {
                     transfer: adopted,
                     state,
-                } if adopted == *transfer && epoch == self.highest => {
+                } if adopted == *transfer && epoch == self.taken && !refuse => {
                     self.role = Role::Acting;
                     self.epoch = epoch;
                     self.state = state;
@@ -214,20 +212,30 @@ impl Seat {
                         transfer: *transfer,
                     });
                 }
+                Role::Adopted { .. } if refuse => {
+                    self.role = Role::None;
+                    effect.answer = refused("forgotten", None);
+                }
                 _ => effect.answer = refused("not adopted", None),
             },
+            Order::Abort { .. } | Order::Detach { .. } if stale => {}
             Order::Abort { transfer } => match self.role {
                 Role::Frozen { transfer: frozen } if frozen == *transfer => {
+                    self.newest = epoch;
                     self.role = Role::Acting;
                     self.epoch = epoch;
                     effect.acts = true;
                 }
                 Role::Adopted {
                     transfer: adopted, ..
-                } if adopted == *transfer => self.role = Role::None,
+                } if adopted == *transfer => {
+                    self.newest = epoch;
+                    self.role = Role::None;
+                }
                 _ => {}
             },
             Order::Detach { .. } => {
+                self.newest = epoch;
                 effect.left = self.role == Role::Acting;
                 self.role = Role::None;
             }
@@ -238,8 +246,15 @@ impl Seat {
     }
 
     fn move_to(&mut self, link: usize, epoch: Epoch) -> Option<usize> {
-        self.highest = epoch;
+        self.newest = epoch;
+        self.taken = epoch;
         self.link.replace(link).filter(|older| *older != link)
+    }
+
+    /// Knows the epoch of another edge's attempt.
+    pub(super) fn knows(&mut self, epoch: Epoch) {
+        self.newest = self.newest.max(epoch);
+        self.taken = self.taken.max(epoch);
     }
 
     /// The next message to the client.

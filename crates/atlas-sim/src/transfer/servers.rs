@@ -1,7 +1,7 @@
 //! What the servers do when things arrive, and by themselves.
 
-use atlas_base::Position;
-use atlas_world::{Answer, Destination, Event, Order, ServerId};
+use atlas_base::Epoch;
+use atlas_world::{Answer, Event, Order, ServerId};
 
 use super::{
     coverage::Fault,
@@ -29,9 +29,18 @@ impl World<'_> {
                 .plan(it.stalled_until, Happening::AtServer(index));
             return;
         }
+        let late_until = self.links[index].late_until;
+        if late_until > self.now {
+            self.queue.plan(late_until, Happening::AtServer(index));
+            return;
+        }
         let Some((sent_at, item)) = self.links[index].up.pop_front() else {
             return;
         };
+        if self.is_plain(player) {
+            self.plain_takes(index, item);
+            return;
+        }
         let now = self.now;
         let lease_ms = self.lease_ms();
         let seat = &mut self.servers[server].seats[player];
@@ -62,20 +71,71 @@ impl World<'_> {
                 };
                 self.push_down(index, answer, think);
             }
-            Up::Order { epoch, order } => self.ordered(index, sent_at, epoch, &order),
+            Up::Order { epoch, order } => self.order_comes(index, sent_at, epoch, order),
+            // Only to plain servers.
+            Up::Join(_) | Up::Ping(_) | Up::End(_) => {}
         }
     }
 
-    fn ordered(&mut self, index: usize, sent_at: u64, epoch: atlas_base::Epoch, order: &Order) {
+    /// An order arrives; now and then it comes twice.
+    fn order_comes(&mut self, index: usize, sent_at: u64, epoch: Epoch, order: Order) {
+        let player = self.links[index].player;
+        let answer = self.ordered(index, sent_at, epoch, &order);
+        if self.links[index].rival || matches!(order, Order::Ping) {
+            return;
+        }
+        self.links[index].last_order = Some((epoch, answer));
+        if self.hits(Fault::DoubledOrder, player, self.plan.doubled_order) {
+            let soon = self.random.below(2) * self.random.below(3_000);
+            self.queue
+                .plan(self.now + soon, Happening::OrderAgain(index));
+        }
+    }
+
+    /// The newest order of a link is taken once more: it is answered as before, and changes nothing.
+    pub(super) fn order_again(&mut self, index: usize) {
+        let link = &self.links[index];
+        let player = link.player;
+        if self.healed || !self.is_speaking(index) {
+            return;
+        }
+        let Some((epoch, answer)) = link.last_order.clone() else {
+            return;
+        };
+        self.strike(Fault::DoubledOrder, player);
+        if let Some(answer) = answer {
+            self.answer(index, epoch, answer);
+        }
+    }
+
+    /// A server takes an order; its answer, which is on its way.
+    fn ordered(
+        &mut self,
+        index: usize,
+        sent_at: u64,
+        epoch: Epoch,
+        order: &Order,
+    ) -> Option<Answer> {
         let (player, server) = (self.links[index].player, self.links[index].server);
-        let refuse = self.random.chance(self.plan.refusal);
-        if self.random.chance(self.plan.stale_epoch)
-            && matches!(order, Order::Adopt { .. } | Order::Attach { .. })
+        let rival = self.links[index].rival;
+        let refusable = matches!(
+            order,
+            Order::Attach { .. }
+                | Order::Adopt { .. }
+                | Order::Freeze { .. }
+                | Order::Commit { .. }
+        );
+        let refuse = refusable && !rival && self.hits(Fault::Refusal, player, self.plan.refusal);
+        if matches!(order, Order::Adopt { .. } | Order::Attach { .. })
+            && !rival
+            && self.hits(Fault::StaleEpoch, player, self.plan.stale_epoch)
         {
             // As if another edge had tried meanwhile.
             self.strike(Fault::StaleEpoch, player);
             let seat = &mut self.servers[server].seats[player];
-            seat.highest.0 = seat.highest.0.max(epoch.0 + 2);
+            if seat.role == Role::None {
+                seat.knows(Epoch(epoch.0 + 2));
+            }
         }
         let lease_ms = self.lease_ms();
         let seat = &mut self.servers[server].seats[player];
@@ -86,7 +146,7 @@ impl World<'_> {
             seat.heard_sent_at = sent_at;
         }
         if refuse && matches!(effect.answer, Some(Answer::Refused { newest: None, .. })) {
-            self.strike(Fault::Refusal, player);
+            self.strike_open(Fault::Refusal, index);
         }
         if let Some(older) = effect.closes {
             self.push_down(older, Down::Close, 0);
@@ -114,11 +174,18 @@ impl World<'_> {
                 },
             );
         }
-        if self.random.chance(self.plan.chatter)
-            && matches!(order, Order::Adopt { .. } | Order::Commit { .. })
+        if rival {
+            return None;
+        }
+        let may_speak = self.hits(Fault::Chatter, player, self.plan.chatter);
+        if may_speak
+            && matches!(
+                effect.answer,
+                Some(Answer::Attached { .. } | Answer::Adopted { .. } | Answer::Committed { .. })
+            )
         {
             // A server that speaks before it may.
-            self.strike(Fault::Chatter, player);
+            self.strike_silent(index);
             let chatter = Down::Data {
                 epoch,
                 serial: u64::MAX,
@@ -126,17 +193,22 @@ impl World<'_> {
             };
             self.push_down(index, chatter, 0);
         }
-        let Some(answer) = effect.answer else {
-            return;
-        };
-        let think = if self.random.chance(self.plan.slow_answer) {
-            self.strike(Fault::SlowAnswer, player);
+        let answer = effect.answer?;
+        self.answer(index, epoch, answer.clone());
+        Some(answer)
+    }
+
+    /// A server's answer leaves; it may be late, or double.
+    fn answer(&mut self, index: usize, epoch: Epoch, answer: Answer) {
+        let player = self.links[index].player;
+        let think = if self.hits(Fault::SlowAnswer, player, self.plan.slow_answer) {
+            self.strike_open(Fault::SlowAnswer, index);
             self.random.between(200, 2_500)
         } else {
             0
         };
-        if self.random.chance(self.plan.doubled_answer) {
-            self.strike(Fault::DoubledAnswer, player);
+        if self.hits(Fault::DoubledAnswer, player, self.plan.doubled_answer) {
+            self.strike_open(Fault::DoubledAnswer, index);
             let answer = answer.clone();
             self.push_down(index, Down::Answer { epoch, answer }, think);
         }
@@ -192,30 +264,24 @@ impl World<'_> {
                 self.push_down(link, output, 0);
             }
             if self.random.chance(self.plan.server_kick) {
-                self.strike(Fault::ServerKick, player);
-                let answer = Answer::Kick {
-                    code: 4_000,
-                    reason: "kicked".into(),
-                };
-                self.push_down(link, Down::Answer { epoch, answer }, 0);
+                self.server_kicks(player);
             }
             if self.random.chance(self.plan.request) {
-                self.strike(Fault::Request, player);
-                let to = match self.random.below(3) {
-                    0 => Destination::Unknown,
-                    1 => Destination::Position(Position::new(10.0, 0.0, 0.0)),
-                    _ => Destination::Server(ServerId(
-                        self.random.below(self.servers.len() as u64) as u32,
-                    )),
-                };
-                let answer = Answer::TransferRequest {
-                    id: "request".into(),
-                    to,
-                    reason: "game".into(),
-                };
-                self.push_down(link, Down::Answer { epoch, answer }, 0);
+                self.server_asks(player);
             }
         }
+        self.plain_tick(server);
+    }
+
+    /// The players that have a link to the server.
+    fn guests(&self, server: usize) -> Vec<usize> {
+        (0..self.players.len())
+            .filter(|player| {
+                self.open_links(*player)
+                    .iter()
+                    .any(|index| self.links[*index].server == server)
+            })
+            .collect()
     }
 
     /// The server's process or machine dies. `gone`: the machine, so that nothing answers.
@@ -226,11 +292,8 @@ impl World<'_> {
         self.trace.line(self.now, || {
             format!("server {server} CRASHES, machine gone: {gone}")
         });
-        for player in 0..self.players.len() {
-            let link = self.servers[server].seats[player].link;
-            if link.is_some() {
-                self.strike(Fault::Crash, player);
-            }
+        for player in self.guests(server) {
+            self.strike(Fault::Crash, player);
         }
         for index in 0..self.links.len() {
             let link = &mut self.links[index];
@@ -277,10 +340,8 @@ impl World<'_> {
         self.trace.line(self.now, || {
             format!("server {server} STALLS for {span_ms} ms")
         });
-        for player in 0..self.players.len() {
-            if self.servers[server].seats[player].role != Role::None {
-                self.strike(Fault::Stall, player);
-            }
+        for player in self.guests(server) {
+            self.strike(Fault::Stall, player);
         }
         self.servers[server].stalled_until = self.now + span_ms;
         let seen = self.now + self.random.between(1_000, 6_000);

@@ -1,14 +1,10 @@
-//! The edge around the machine: hands events in, performs commands, carries links and asks the directory.
+//! The edge around the machine: hands events in, performs commands, takes the client's messages.
 
 use atlas_base::Moment;
-use atlas_world::{Answer, Command, Event, LinkId, Message, Order, Outcome, Record, ServerId};
+use atlas_world::{Command, Event, LinkId, Message, Order, Phase};
 
 use super::{
-    coverage::Fault,
-    invariants::Fact,
-    link::{Down, Link, Up},
-    player::number,
-    queue::{Fate, Happening},
+    coverage::Fault, invariants::Fact, link::Up, machine::Kind, player::number, queue::Happening,
     world::World,
 };
 
@@ -18,11 +14,13 @@ impl World<'_> {
         let Some(session) = &mut self.players[player].session else {
             return;
         };
+        let before = session.phase();
         self.trace.line(self.now, || {
-            format!("player {player} [{:?}]: {event:?}", session.phase())
+            format!("player {player} [{before:?}]: {event:?}")
         });
         self.trace.word(self.now);
         let mut commands = std::mem::take(&mut self.commands);
+        self.around.player = player;
         session.step(
             Moment::from_millis(self.now),
             event,
@@ -31,24 +29,71 @@ impl World<'_> {
         );
         self.perform(player, &mut commands);
         self.commands = commands;
+        self.stepped(player, before);
+    }
+
+    /// The machine took an event, or was begun: what follows from where it stands now.
+    pub(super) fn stepped(&mut self, player: usize, before: Phase) {
         let it = &self.players[player];
-        if let Some(session) = &it.session {
-            let fact = Fact::Stepped {
-                phase: session.phase(),
-                server: session.server(),
-                truth: it.truth,
-                pending: it.requests,
-                free_place: self.around.taken.iter().all(|taken| *taken >= 0),
-            };
-            self.see(player, &fact);
+        let Some(session) = &it.session else {
+            return;
+        };
+        let (phase, forwards) = (session.phase(), session.forwards().is_some());
+        let fact = Fact::Stepped {
+            phase,
+            server: session.server(),
+            truth: it.truth,
+            pending: it.requests,
+        };
+        self.see(player, &fact);
+        self.check_places(player);
+        let it = &mut self.players[player];
+        if forwards {
+            it.hold_asked = false;
+        }
+        if phase == Phase::Settled {
+            it.excuse.dialled.clear();
+        }
+        if phase != before && before != Phase::Closed {
+            if phase == Phase::Closed {
+                self.over(player);
+                return;
+            }
+            if it.begun.is_some() {
+                self.strike(Fault::LongInput, player);
+            }
+            self.entered(player, phase);
+        }
+        if self.players[player].kind == Kind::Plain {
+            self.read_links(player);
+        }
+    }
+
+    /// The machine is closed: the edge gives up the links that are left.
+    fn over(&mut self, player: usize) {
+        self.players[player].begun = None;
+        for at in 0..self.players[player].links.len() {
+            let index = self.players[player].links[at];
+            if std::mem::take(&mut self.links[index].edge_has_it) {
+                self.push_up(index, Up::Close);
+            }
         }
     }
 
     pub(super) fn perform(&mut self, player: usize, commands: &mut Vec<Command>) {
         for command in commands.drain(..) {
+            if let Some(left) = &mut self.players[player].dies_after {
+                if *left == 0 {
+                    break;
+                }
+                *left -= 1;
+            }
             self.trace
                 .line(self.now, || format!("player {player}    -> {command:?}"));
             self.trace.word(kind(&command));
+            if matches!(command, Command::CloseClient { .. }) {
+                self.excuse_nobody(player);
+            }
             let excuse = self.players[player].excuse.clone();
             self.see(
                 player,
@@ -59,15 +104,22 @@ impl World<'_> {
             );
             self.perform_one(player, command);
         }
+        if self.players[player].dies_after.is_some() {
+            self.edge_dies(player);
+        }
     }
 
     fn perform_one(&mut self, player: usize, command: Command) {
         match command {
-            Command::Dial { link, server } => self.dial(player, link, server),
+            Command::Dial { link, server } => {
+                let it = &mut self.players[player];
+                it.excuse.dialled.insert(server.0 as usize);
+                self.dial(player, link, server);
+            }
             Command::Send { link, epoch, order } => {
                 let index = self.players[player].links[link.0 as usize];
                 self.around_order(player, index, &order);
-                self.push_up(index, Up::Order { epoch, order });
+                self.push_order(player, index, epoch, order);
             }
             Command::Deliver { link, message } => self.deliver(player, link, &message),
             Command::CloseLink { link } => {
@@ -82,7 +134,7 @@ impl World<'_> {
             } => self.request(player, request, expected, Some(record)),
             Command::Read { request } => self.request(player, request, None, None),
             Command::SetTimer { timer, at } => {
-                let late = if self.random.chance(self.plan.late_timer) {
+                let late = if self.hits(Fault::LateTimer, player, self.plan.late_timer) {
                     self.strike(Fault::LateTimer, player);
                     self.random.between(1, 1_500)
                 } else {
@@ -103,22 +155,64 @@ impl World<'_> {
                     self.around_transfer(player);
                 }
             }
-            // Of plain links only.
-            Command::HoldInput
-            | Command::Ping { .. }
-            | Command::EndLink { .. }
-            | Command::Replay { .. } => {}
-            Command::Promote { .. }
-            | Command::NotifyReset { .. }
-            | Command::Ended { .. }
-            | Command::Refused { .. } => {}
+            Command::HoldInput => {
+                self.players[player].hold_asked = true;
+                self.queue.plan(self.now, Happening::Held(player));
+            }
+            Command::Ping { link, serial } => {
+                let index = self.players[player].links[link.0 as usize];
+                self.around_link(player, index);
+                self.push_up(index, Up::Ping(serial));
+            }
+            Command::EndLink { link, code } => {
+                let index = self.players[player].links[link.0 as usize];
+                self.around_link(player, index);
+                self.push_up(index, Up::End(code));
+            }
+            Command::Replay { link } => {
+                let index = self.players[player].links[link.0 as usize];
+                self.around_link(player, index);
+                for n in self.players[player].recorded.clone() {
+                    self.push_up(index, Up::Join(n));
+                }
+            }
+            Command::Promote { .. } => {
+                if self.players[player].kind == Kind::Plain {
+                    self.given(player);
+                }
+            }
+            Command::NotifyReset { .. } | Command::Ended { .. } | Command::Refused { .. } => {}
         }
+    }
+
+    /// A server is given the player.
+    pub(super) fn given(&mut self, player: usize) {
+        let excuse = &mut self.players[player].excuse;
+        excuse.given += 1;
+        excuse.given_at = self.now;
+    }
+
+    /// Whether every server that would take the player now was dialled since one had it, or is the one it lost.
+    fn excuse_nobody(&mut self, player: usize) {
+        use atlas_world::{ServerId, Surroundings as _};
+        let last = self.session_server(player);
+        let dialled = &self.players[player].excuse.dialled;
+        let nobody = (0..self.servers.len()).all(|server| {
+            server == last
+                || dialled.contains(&server)
+                || !self.around.may_enter(ServerId(server as u32))
+        });
+        self.players[player].excuse.nobody = nobody;
     }
 
     /// A message of the client: straight on if the machine lets it, else through the machine.
     pub(super) fn client_sends(&mut self, player: usize) {
         let now = Moment::from_millis(self.now);
         let it = &mut self.players[player];
+        if it.begun.is_some() {
+            // It is in the middle of another.
+            return;
+        }
         if it.paused {
             // What was read before the pause still comes.
             if it.slack == 0 {
@@ -138,312 +232,63 @@ impl World<'_> {
         let Some(session) = &mut self.players[player].session else {
             return;
         };
-        match session.forwards() {
-            Some(link) => {
-                session.forwarded(1);
-                self.trace
-                    .line(self.now, || format!("player {player}: forwards {n}"));
-                self.deliver(player, link, &message);
-            }
-            None => self.step(player, Event::Input(message)),
+        let Some(link) = session.forwards() else {
+            self.step(player, Event::Input(message));
+            return;
+        };
+        session.forwarded(1);
+        self.trace
+            .line(self.now, || format!("player {player}: forwards {n}"));
+        let it = &self.players[player];
+        let may_be_long = it.kind == Kind::Plain && n > it.joins;
+        if may_be_long && self.hits(Fault::LongInput, player, self.plan.long_input) {
+            self.strike(Fault::LongInput, player);
+            self.players[player].begun = Some((link, n));
+            let at = self.now + self.random.between(1, 1_800);
+            self.queue.plan(at, Happening::MessageEnds(player));
+            return;
+        }
+        self.deliver(player, link, &message);
+    }
+
+    /// The client ends its message: the rest goes where its beginning went.
+    pub(super) fn message_ends(&mut self, player: usize) {
+        let Some((link, n)) = self.players[player].begun.take() else {
+            return;
+        };
+        self.trace
+            .line(self.now, || format!("player {player}: ends {n}"));
+        let index = self.players[player].links[link.0 as usize];
+        if self.links[index].edge_has_it {
+            self.push_up(index, Up::Data(n));
+        }
+        self.held(player);
+    }
+
+    /// If the machine wants to know that the client stands between two messages, and it does.
+    pub(super) fn held(&mut self, player: usize) {
+        let it = &mut self.players[player];
+        if it.begun.is_none() && std::mem::take(&mut it.hold_asked) {
+            self.step(player, Event::InputHeld);
         }
     }
 
     fn deliver(&mut self, player: usize, link: LinkId, message: &Message) {
         let index = self.players[player].links[link.0 as usize];
-        self.push_up(index, Up::Data(number(message)));
-    }
-
-    // Links.
-
-    fn dial(&mut self, player: usize, id: LinkId, server: ServerId) {
-        let index = self.links.len();
-        self.links.push(Link::new(player, id, server.0 as usize));
-        self.players[player].links.push(index);
-        let at = self.now + self.delay();
-        self.queue.plan(at, Happening::Dialed(index));
-    }
-
-    pub(super) fn dialed(&mut self, index: usize) {
-        let (player, server, id) = {
-            let link = &self.links[index];
-            if !link.edge_has_it {
-                return;
-            }
-            (link.player, link.server, link.id)
-        };
-        let it = &self.servers[server];
-        if !it.up {
-            if !it.machine_gone {
-                self.links[index].edge_has_it = false;
-                let refused = true;
-                self.step(player, Event::DialFailed { link: id, refused });
-            }
-            return;
-        }
-        if it.stalled_until > self.now {
-            // The kernel took the connection; the process answers when it runs again.
-            self.queue.plan(it.stalled_until, Happening::Dialed(index));
-            return;
-        }
-        if self.random.chance(self.plan.failed_dial) {
-            self.strike(Fault::FailedDial, player);
-            if self.random.chance(5_000) {
-                self.links[index].edge_has_it = false;
-                let refused = false;
-                self.step(player, Event::DialFailed { link: id, refused });
-            }
-            return;
-        }
-        self.links[index].opened = true;
-        self.links[index].incarnation = self.servers[server].incarnation;
-        self.step(player, Event::LinkOpened { link: id });
-    }
-
-    fn push_up(&mut self, index: usize, item: Up) {
-        let delay = self.delay();
-        let link = &mut self.links[index];
-        if !link.opened || link.broken {
-            return;
-        }
-        link.up_due = link.up_due.max(self.now + delay);
-        let due = link.up_due;
-        link.up.push_back((self.now, item));
-        self.queue.plan(due, Happening::AtServer(index));
-    }
-
-    pub(super) fn push_down(&mut self, index: usize, item: Down, more_delay: u64) {
-        let delay = self.delay() + more_delay;
-        let link = &mut self.links[index];
-        if link.broken {
-            return;
-        }
-        link.down_due = link.down_due.max(self.now + delay);
-        let due = link.down_due;
-        link.down.push_back(item);
-        self.queue.plan(due, Happening::AtEdge(index));
-    }
-
-    /// The link breaks; what is on its way may still arrive, unless `drop`.
-    pub(super) fn break_link(&mut self, index: usize, drop: bool) {
-        if self.links[index].broken || !self.links[index].opened {
-            return;
-        }
-        let drop = drop || self.links[index].hung;
-        let drop_up = drop || self.random.chance(5_000);
-        let drop_down = drop || self.random.chance(5_000);
-        let link = &mut self.links[index];
-        link.hung = false;
-        if drop_up {
-            link.up.clear();
-        }
-        if drop_down {
-            link.down.clear();
-        }
-        self.push_up(index, Up::Close);
-        let more = self.random.below(50);
-        self.push_down(index, Down::Close, more);
-        self.links[index].broken = true;
-    }
-
-    pub(super) fn at_edge(&mut self, index: usize) {
-        if self.links[index].hung {
-            return;
-        }
-        let link = &mut self.links[index];
-        let Some(item) = link.down.pop_front() else {
-            return;
-        };
-        if !link.edge_has_it {
-            return;
-        }
-        let (player, id, server) = (link.player, link.id, link.server);
-        match item {
-            Down::Close => {
-                link.edge_has_it = false;
-                self.step(
-                    player,
-                    Event::LinkClosed {
-                        link: id,
-                        code: None,
-                        reason: String::new(),
-                    },
-                );
-            }
-            Down::Answer { epoch, answer } => {
-                if let Answer::Kick { code, .. } = &answer {
-                    self.players[player].excuse.kicks.push(*code);
-                }
-                if let Some(session) = &self.players[player].session
-                    && session.accepts_output(id)
-                    && let Answer::Frozen { received, sent, .. } = &answer
-                {
-                    let fact = Fact::Counts {
-                        server: (*received, *sent),
-                        edge: (session.received(), session.sent()),
-                    };
-                    if epoch > session.epoch() {
-                        self.see(player, &fact);
-                    }
-                }
-                self.step(
-                    player,
-                    Event::Answer {
-                        link: id,
-                        epoch,
-                        answer,
-                    },
-                );
-            }
-            Down::Data {
-                epoch,
-                serial,
-                answers,
-            } => {
-                let Some(session) = &mut self.players[player].session else {
-                    return;
-                };
-                let shown = session.accepts_output(id);
-                self.trace.line(self.now, || {
-                    let verb = if shown { "shows" } else { "drops" };
-                    format!("player {player}: {verb} {serial} of server {server} @{epoch}")
-                });
-                if shown {
-                    session.output(1);
-                    let it = &mut self.players[player];
-                    it.answered = it.answered.max(answers);
-                    self.see(
-                        player,
-                        &Fact::Shown {
-                            server,
-                            epoch,
-                            serial,
-                        },
-                    );
-                }
-            }
-        }
-    }
-
-    // The directory.
-
-    fn request(
-        &mut self,
-        player: usize,
-        request: u64,
-        expected: Option<Record>,
-        record: Option<Record>,
-    ) {
-        self.players[player].requests += 1;
-        if let Some(record) = record
-            && (record.transfer.is_some() || record.previous.is_none())
-            && record.epoch > self.players[player].excuse.asked_epoch
-        {
-            let excuse = &mut self.players[player].excuse;
-            excuse.asked_epoch = record.epoch;
-            excuse.asked_at = self.now;
-        }
-        let plan = &self.plan;
-        let rates = match record {
-            Some(_) => [
-                (Fault::CasRefused, plan.cas_refused),
-                (Fault::CasLost, plan.cas_lost),
-                (Fault::CasUnanswered, plan.cas_unanswered),
-                (Fault::CasLate, plan.cas_late),
-            ],
-            None => [(Fault::ReadUnknown, plan.read_unknown); 4],
-        };
-        let drawn = rates
-            .into_iter()
-            .find(|(_, rate)| self.random.chance(*rate));
-        let mut fault = drawn.map(|(fault, _)| fault);
-        if self.now < self.directory_away_until {
-            fault = Some(Fault::Outage);
-        }
-        if let Some(fault) = fault {
-            self.strike(fault, player);
-        }
-        let given_up = self.now + self.random.between(50, 1_500);
-        let arrives = self.now + self.delay();
-        let plan_at = |at, fate| {
-            let happening = Happening::Store {
-                player,
-                request,
-                expected,
-                record,
-                fate,
-            };
-            (at, happening)
-        };
-        let planned = match fault {
-            None => plan_at(arrives, Fate::Good),
-            Some(Fault::CasRefused) => plan_at(arrives, Fate::Refused),
-            Some(Fault::CasUnanswered) => plan_at(arrives, Fate::Unanswered),
-            Some(Fault::CasLate) => {
-                let late = given_up + self.random.between(1, 6_000);
-                plan_at(late, Fate::Late)
-            }
-            Some(_) => {
-                self.players[player].requests -= 1;
-                self.unknown(player, request, given_up);
-                self.around_unknown(player);
-                return;
-            }
-        };
-        if matches!(fault, Some(Fault::CasUnanswered | Fault::CasLate)) {
-            self.unknown(player, request, given_up);
-            self.around_unknown(player);
-        }
-        self.queue.plan(planned.0, planned.1);
-    }
-
-    fn unknown(&mut self, player: usize, request: u64, at: u64) {
-        let outcome = Outcome::Unknown;
-        self.queue.plan(
-            at,
-            Happening::Stored {
-                player,
-                request,
-                outcome,
-            },
-        );
-    }
-
-    pub(super) fn store(
-        &mut self,
-        player: usize,
-        request: u64,
-        expected: Option<Record>,
-        record: Option<Record>,
-        fate: Fate,
-    ) {
+        let n = number(message);
+        self.push_up(index, Up::Data(n));
         let it = &mut self.players[player];
-        it.requests -= 1;
-        let outcome = match record {
-            None => Outcome::Is(it.truth),
-            Some(_) if fate == Fate::Refused => Outcome::Lost(it.truth),
-            Some(record) if it.truth == expected => {
-                it.truth = Some(record);
-                Outcome::Won
+        if it.kind == Kind::Plain && n <= it.joins && !it.recorded.contains(&n) {
+            if it.pinned {
+                // It is too long.
+                it.recorded.clear();
+                it.excuse.pinned = true;
+                if let Some(session) = &mut it.session {
+                    session.pin();
+                }
+            } else {
+                it.recorded.push(n);
             }
-            Some(_) => Outcome::Lost(it.truth),
-        };
-        self.trace.line(self.now, || {
-            format!("directory, player {player}, request {request} ({fate:?}): {outcome:?}")
-        });
-        if let (Outcome::Won, Some(record)) = (outcome, record) {
-            self.see(player, &Fact::Stored { record });
-        }
-        if matches!(fate, Fate::Good | Fate::Refused) {
-            let at = self.now + self.delay();
-            self.queue.plan(
-                at,
-                Happening::Stored {
-                    player,
-                    request,
-                    outcome,
-                },
-            );
         }
     }
 

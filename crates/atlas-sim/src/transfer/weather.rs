@@ -2,7 +2,7 @@
 
 use atlas_world::{Event, Order, ServerId};
 
-use super::{coverage::Fault, queue::Happening, world::World};
+use super::{coverage::Fault, link::Down, queue::Happening, world::World};
 
 impl World<'_> {
     /// Faults that come by themselves, a little of each.
@@ -24,30 +24,26 @@ impl World<'_> {
             self.stall(server, span);
         }
         if self.random.chance(self.plan.outage) {
-            let span = self.random.between(200, 9_000);
-            self.directory_away_until = self.now + span;
-            self.around.reachable = self.random.chance(5_000);
+            self.outage();
         } else if self.now >= self.directory_away_until {
             self.around.reachable = true;
         }
         if self.random.chance(self.plan.edge_stall) {
             self.stall_edge();
         }
-        if self.random.chance(self.plan.false_verdict) && self.servers[server].up {
-            for player in 0..self.players.len() {
-                let session = &self.players[player].session;
-                if session
-                    .as_ref()
-                    .is_some_and(|it| it.server() == ServerId(server as u32))
-                {
-                    self.strike(Fault::FalseVerdict, player);
-                }
-            }
-            self.down(server, false);
-            let well = self.now + self.random.between(100, 5_000);
-            self.queue.plan(well, Happening::Well(server));
+        if self.random.chance(self.plan.edge_crash) {
+            self.crash_edge(player);
         }
-        if self.random.chance(self.plan.drain) && !self.around.draining[server] {
+        if self.random.chance(self.plan.rival) {
+            self.rival(player);
+        }
+        if self.random.chance(self.plan.cut) {
+            self.trouble(player, Trouble::Cut);
+        }
+        if self.random.chance(self.plan.false_verdict) {
+            self.false_verdict(server);
+        }
+        if self.random.chance(self.plan.drain) {
             self.drain(server);
         }
         if self.random.chance(self.plan.admin_transfer) {
@@ -61,26 +57,81 @@ impl World<'_> {
         }
     }
 
+    /// The directory answers nothing for a while.
+    pub(super) fn outage(&mut self) {
+        let span = self.random.between(200, 9_000);
+        self.directory_away_until = self.now + span;
+        self.around.reachable = self.random.chance(5_000);
+        for player in 0..self.players.len() {
+            self.strike(Fault::Outage, player);
+        }
+    }
+
+    /// The health check gives up a server that is well.
+    pub(super) fn false_verdict(&mut self, server: usize) {
+        if !self.servers[server].up {
+            return;
+        }
+        for player in 0..self.players.len() {
+            if self.sits(player, server) {
+                self.strike(Fault::FalseVerdict, player);
+            }
+        }
+        self.down(server, false);
+        let well = self.now + self.random.between(100, 5_000);
+        self.queue.plan(well, Happening::Well(server));
+    }
+
+    fn sits(&self, player: usize, server: usize) -> bool {
+        self.players[player]
+            .session
+            .as_ref()
+            .is_some_and(|it| it.server() == ServerId(server as u32))
+    }
+
     /// Every player of the server is asked to leave.
-    fn drain(&mut self, server: usize) {
+    pub(super) fn drain(&mut self, server: usize) {
+        if self.around.draining[server] {
+            return;
+        }
         self.trace
             .line(self.now, || format!("server {server} is drained"));
         self.around.draining[server] = true;
         let over = self.now + self.random.between(500, 15_000);
         self.queue.plan(over, Happening::DrainOver(server));
         for player in 0..self.players.len() {
-            let sits = self.players[player]
-                .session
-                .as_ref()
-                .is_some_and(|it| it.server() == ServerId(server as u32));
-            if sits {
+            if self.sits(player, server) {
                 self.strike(Fault::Drain, player);
+            }
+        }
+        self.drain_goes_on(server);
+    }
+
+    pub(super) fn drain_goes_on(&mut self, server: usize) {
+        if !self.around.draining[server] {
+            return;
+        }
+        for player in 0..self.players.len() {
+            if self.sits(player, server) && self.is_present(player) {
                 let to = ServerId(self.random.below(self.servers.len() as u64) as u32);
                 let reason = atlas_world::Reason::Drain;
                 let ticket = self.now;
                 self.step(player, Event::Transfer { to, reason, ticket });
             }
         }
+        let again = self.now + self.random.between(300, 1_500);
+        self.queue.plan(again, Happening::DrainGoesOn(server));
+    }
+
+    /// The drain was stopped, or its deadline has come: then whoever is left is closed.
+    pub(super) fn drain_over(&mut self, server: usize) {
+        let deadline = self.random.chance(5_000) && !self.healed;
+        for player in 0..self.players.len() {
+            if deadline && self.sits(player, server) && self.is_present(player) {
+                self.kick(player, 1012);
+            }
+        }
+        self.around.draining[server] = false;
     }
 
     /// A transfer began: a good moment for ends and questions that come at the wrong time.
@@ -104,13 +155,16 @@ impl World<'_> {
     /// An order leaves on a link: a good moment for the link or its server to fail.
     pub(super) fn around_order(&mut self, player: usize, link: usize, order: &Order) {
         if Self::gives(order) {
-            let excuse = &mut self.players[player].excuse;
-            excuse.given += 1;
-            excuse.given_at = self.now;
+            self.given(player);
         }
         if matches!(order, Order::Ping | Order::Detach { .. }) {
             return;
         }
+        self.around_link(player, link);
+    }
+
+    /// Something that matters leaves on a link: a good moment for the link or its server to fail.
+    pub(super) fn around_link(&mut self, player: usize, link: usize) {
         let it = &self.links[link];
         if !it.opened || it.broken || it.hung {
             return;
@@ -189,7 +243,7 @@ impl World<'_> {
         }
     }
 
-    fn stall_edge(&mut self) {
+    pub(super) fn stall_edge(&mut self) {
         for player in 0..self.players.len() {
             self.strike(Fault::EdgeStall, player);
         }
@@ -198,16 +252,13 @@ impl World<'_> {
     }
 
     /// One of the player's open links fails.
-    fn trouble(&mut self, player: usize, trouble: Trouble) {
-        let open: Vec<usize> = self.players[player]
-            .links
-            .iter()
-            .copied()
-            .filter(|index| {
-                let link = &self.links[*index];
-                link.opened && link.edge_has_it && !link.broken && !link.hung
-            })
-            .collect();
+    pub(super) fn trouble(&mut self, player: usize, trouble: Trouble) {
+        let mut open = self.open_links(player);
+        if let (Trouble::Cut, Some(session)) = (trouble, &self.players[player].session) {
+            // What is not read cannot be cut.
+            let plain = self.is_plain(player);
+            open.retain(|index| plain && session.accepts_output(self.links[*index].id));
+        }
         if open.is_empty() {
             return;
         }
@@ -223,12 +274,26 @@ impl World<'_> {
                 let at = self.now + self.random.between(200, 8_000);
                 self.queue.plan(at, Happening::Breaks(index));
             }
+            Trouble::Cut => {
+                if self.links[index].side.closed {
+                    return;
+                }
+                self.strike(Fault::CutMessage, player);
+                self.push_down(index, Down::Cut, 0);
+                self.links[index].broken = true;
+                self.links[index].up.clear();
+                self.links[index].side.closed = true;
+            }
         }
     }
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Trouble {
+pub(super) enum Trouble {
+    /// It is lost.
     Loss,
+    /// Nothing arrives any more, until it is lost.
     Hang,
+    /// It is lost in the middle of a message to the client.
+    Cut,
 }

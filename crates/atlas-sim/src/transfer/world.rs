@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use atlas_base::{Moment, Position, SessionId};
-use atlas_world::{
-    Command, Event, LinkId, Phase, ServerId, Session, Settings, Surroundings, Timer,
-};
+use atlas_base::{Moment, Position};
+use atlas_world::{Command, Event, LinkId, Phase, ServerId, Settings, Surroundings, Timer};
 
 use super::{
     Options, Outcome,
@@ -13,10 +11,12 @@ use super::{
     coverage::{Coverage, Fault},
     invariants::{Fact, Oracle},
     link::Link,
+    machine::{Kind, Machine},
     plan::{Plan, WEATHER_EVERY_MS},
     player::Player,
     queue::{Happening, Queue},
     server::Server,
+    store::Request,
 };
 use crate::{random::Random, trace::Trace};
 
@@ -34,6 +34,8 @@ pub(super) struct World<'a> {
     pub(super) players: Vec<Player>,
     pub(super) servers: Vec<Server>,
     pub(super) links: Vec<Link>,
+    /// Every request to the directory.
+    pub(super) requests: Vec<Request>,
     pub(super) around: Around,
     pub(super) oracle: Oracle,
     pub(super) coverage: Coverage,
@@ -47,35 +49,41 @@ pub(super) struct World<'a> {
     /// Reused between steps.
     pub(super) commands: Vec<Command>,
     #[cfg(feature = "planted-bugs")]
-    bug: Option<atlas_world::Planted>,
+    bug: Option<super::machine::Bug>,
 }
 
 impl<'a> World<'a> {
     pub(super) fn new(seed: u64, options: &Options, trace: Trace<'a>) -> Self {
         let mut random = Random::new(seed);
         let (plan, settings) = Plan::draw(&mut random, options);
-        let around = Around::new(Random::new(random.next()), plan.servers, plan.capacity);
+        let sessions = plan.kinds.len();
+        let places = Random::new(random.next());
+        let around = Around::new(places, sessions, plan.servers, plan.capacity);
         let width = plan.servers as f64 * STRIP;
-        let players = (0..plan.sessions)
-            .map(|_| {
+        let players: Vec<_> = plan
+            .kinds
+            .iter()
+            .map(|kind| {
                 let at = Position::new(random.below(width as u64) as f64, 0.0, 0.0);
                 let turn = if random.chance(5_000) { 1.0 } else { -1.0 };
-                Player::new(at, turn * plan.speed)
+                let mut player = Player::new(*kind, at, turn * plan.speed);
+                player.joins = random.below(3) as u32;
+                player.pinned = random.chance(700);
+                player
             })
             .collect();
-        let servers = (0..plan.servers)
-            .map(|_| Server::new(plan.sessions))
-            .collect();
+        let servers = (0..plan.servers).map(|_| Server::new(sessions)).collect();
         Self {
             now: 1,
             random,
             queue: Queue::default(),
-            oracle: Oracle::new(plan.sessions, &settings),
+            oracle: Oracle::new(&plan.kinds, &settings),
             plan,
             settings: Arc::new(settings),
             players,
             servers,
             links: Vec::new(),
+            requests: Vec::new(),
             around,
             coverage: Coverage::default(),
             trace,
@@ -90,7 +98,7 @@ impl<'a> World<'a> {
         }
     }
 
-    pub(super) fn run(mut self, seed: u64) -> Outcome {
+    pub(super) fn run(mut self, seed: u64, options: &Options) -> Outcome {
         for player in 0..self.players.len() {
             let at = self.now + self.random.below(1_500);
             self.queue.plan(at, Happening::Arrives(player));
@@ -112,14 +120,16 @@ impl<'a> World<'a> {
         }
         let violation = self.violation.map(|text| {
             format!(
-                "seed {seed} at {} ms: {text}\nreplay: cargo xtask sim transfer --seed {seed}",
-                self.now
+                "seed {seed} at {} ms: {text}\nreplay: {}",
+                self.now,
+                options.replay(seed)
             )
         });
         Outcome {
             trace_hash: self.trace.hash(),
             events,
             transfers: self.transfers,
+            sessions: self.players.len(),
             coverage: self.coverage,
             violation,
         }
@@ -131,6 +141,7 @@ impl<'a> World<'a> {
             let later = match happening {
                 Happening::AtEdge(_) | Happening::Client(_) | Happening::ClientCloses(_) => 0,
                 Happening::Dialed(_) | Happening::Stored { .. } => 0,
+                Happening::MessageEnds(_) | Happening::Held(_) => 0,
                 Happening::Timer(..) | Happening::AdminKick(_) | Happening::AdminTransfer(_) => 1,
                 _ => u64::MAX,
             };
@@ -142,25 +153,21 @@ impl<'a> World<'a> {
         match happening {
             Happening::Arrives(player) => self.arrives(player),
             Happening::Client(player) => self.client(player),
-            Happening::ClientCloses(player) => {
-                if self.is_present(player) {
-                    self.strike(Fault::ClientClose, player);
-                    self.players[player].gone = true;
-                    let code = self.random.chance(5_000).then_some(1000);
-                    self.step(player, Event::ClientClosed { code });
-                }
-            }
+            Happening::ClientCloses(player) => self.client_closes(player),
             Happening::AtServer(link) => self.at_server(link),
             Happening::AtEdge(link) => self.at_edge(link),
             Happening::Dialed(link) => self.dialed(link),
             Happening::Timer(player, timer) => self.timer(player, timer),
-            Happening::Store {
+            Happening::Store { request, fate } => self.store(request, fate),
+            Happening::OrderAgain(number) => self.order_again(number),
+            Happening::MessageEnds(player) => self.message_ends(player),
+            Happening::Held(player) => self.held(player),
+            Happening::Rival(player) => self.rival(player),
+            Happening::Ambush {
                 player,
-                request,
-                expected,
-                record,
-                fate,
-            } => self.store(player, request, expected, record, fate),
+                fault,
+                phase,
+            } => self.ambush(player, fault, phase),
             Happening::Stored {
                 player,
                 request,
@@ -199,22 +206,10 @@ impl<'a> World<'a> {
                         .plan(self.now + WEATHER_EVERY_MS, Happening::Weather);
                 }
             }
-            Happening::AdminKick(player) => {
-                if self.is_present(player) && !self.healed {
-                    self.strike(Fault::AdminKick, player);
-                    self.players[player].excuse.kicks.push(4_001);
-                    let reason = "asked".to_owned();
-                    self.step(
-                        player,
-                        Event::Kick {
-                            code: 4_001,
-                            reason,
-                        },
-                    );
-                }
-            }
+            Happening::AdminKick(player) => self.admin_kick(player),
             Happening::AdminTransfer(player) => self.admin_transfer(player),
-            Happening::DrainOver(server) => self.around.draining[server] = false,
+            Happening::DrainGoesOn(server) => self.drain_goes_on(server),
+            Happening::DrainOver(server) => self.drain_over(server),
             Happening::Well(server) => self.around.healthy[server] = self.servers[server].up,
             Happening::Heal => self.heal(),
             Happening::Fresh => {
@@ -232,6 +227,7 @@ impl<'a> World<'a> {
     fn arrives(&mut self, player: usize) {
         let count = self.servers.len() as u64;
         let server = self.random.below(count) as usize;
+        self.around.player = player;
         if !self.servers[server].up || !self.around.reserve(ServerId(server as u32)) {
             // The edge's own placement would choose another; here it comes back later, or never.
             if !self.healed {
@@ -247,11 +243,10 @@ impl<'a> World<'a> {
         self.players[player].moved_at = self.now;
         let mut commands = std::mem::take(&mut self.commands);
         #[allow(unused_mut, reason = "changed only with planted bugs")]
-        let mut session = Session::begin(
-            SessionId::from_u128(player as u128),
-            1,
+        let mut session = Machine::begin(
+            self.players[player].kind,
+            player,
             self.settings.clone(),
-            LinkId(0),
             ServerId(server as u32),
             Moment::from_millis(self.now),
             &mut commands,
@@ -263,6 +258,7 @@ impl<'a> World<'a> {
         self.players[player].session = Some(session);
         self.perform(player, &mut commands);
         self.commands = commands;
+        self.stepped(player, Phase::Settled);
         let at = self.now + self.random.below(self.plan.message_every_ms);
         self.queue.plan(at, Happening::Client(player));
     }
@@ -282,12 +278,42 @@ impl<'a> World<'a> {
         self.queue.plan(at, Happening::Client(player));
     }
 
+    pub(super) fn client_closes(&mut self, player: usize) {
+        if !self.is_present(player) || self.healed {
+            return;
+        }
+        self.strike(Fault::ClientClose, player);
+        self.players[player].gone = true;
+        self.players[player].begun = None;
+        self.players[player].excuse.gone = true;
+        let code = self.random.chance(5_000).then_some(1000);
+        self.step(player, Event::ClientClosed { code });
+        self.held(player);
+    }
+
+    pub(super) fn admin_kick(&mut self, player: usize) {
+        if !self.is_present(player) || self.healed {
+            return;
+        }
+        self.strike(Fault::AdminKick, player);
+        self.kick(player, 4_001);
+    }
+
+    /// The edge is to close the client.
+    pub(super) fn kick(&mut self, player: usize, code: u16) {
+        let it = &mut self.players[player];
+        it.kicked = true;
+        it.excuse.kicks.push(code);
+        let reason = "asked".to_owned();
+        self.step(player, Event::Kick { code, reason });
+    }
+
     fn timer(&mut self, player: usize, timer: Timer) {
         self.trace.word(7);
         self.step(player, Event::Timer(timer));
     }
 
-    fn admin_transfer(&mut self, player: usize) {
+    pub(super) fn admin_transfer(&mut self, player: usize) {
         if self.healed || self.players[player].session.is_none() {
             return;
         }
@@ -340,22 +366,32 @@ impl<'a> World<'a> {
                 paused: it.paused,
                 sent: it.sent,
                 answered: it.answered,
+                kicked: it.kicked,
                 state: seat.state,
             };
             self.see(player, &fact);
         }
-        let mut seats = vec![0; self.servers.len()];
-        for player in &self.players {
-            if let Some(session) = &player.session
-                && session.phase() != Phase::Closed
-            {
-                seats[session.server().0 as usize] += 1;
-            }
-        }
-        if seats != self.around.taken && self.violation.is_none() {
+    }
+
+    /// A settled session has one place, at its server; one that is over has none; nobody gives back what it has not.
+    pub(super) fn check_places(&mut self, player: usize) {
+        let Some(session) = &self.players[player].session else {
+            return;
+        };
+        let places = &self.around.places[player];
+        let server = session.server().0 as usize;
+        let wrong = match session.phase() {
+            Phase::Closed => places.iter().any(|taken| *taken != 0),
+            Phase::Settled | Phase::Preloading => places
+                .iter()
+                .enumerate()
+                .any(|(at, taken)| *taken != i64::from(at == server)),
+            _ => places.iter().any(|taken| *taken < 0),
+        };
+        if wrong && self.violation.is_none() {
             self.violation = Some(format!(
-                "places: sessions sit at {seats:?}, places taken are {:?}",
-                self.around.taken
+                "places, player {player}: in {:?} at server {server} it has {places:?}",
+                session.phase()
             ));
         }
     }
@@ -379,10 +415,42 @@ impl<'a> World<'a> {
     /// A fault strikes `player`.
     pub(super) fn strike(&mut self, fault: Fault, player: usize) {
         if let Some(session) = &self.players[player].session {
-            self.coverage.count(fault, session.phase());
+            let kind = self.players[player].kind;
+            self.coverage.count(kind, fault, session.phase());
             self.trace
                 .line(self.now, || format!("player {player}: FAULT {fault:?}"));
         }
+    }
+
+    /// The same, if the edge still has the link that it strikes on.
+    pub(super) fn strike_open(&mut self, fault: Fault, link: usize) {
+        if self.links[link].is_open() {
+            self.strike(fault, self.links[link].player);
+        }
+    }
+
+    /// The same, if the session is in this phase.
+    pub(super) fn strike_in(&mut self, phase: Phase, fault: Fault, player: usize) {
+        let session = &self.players[player].session;
+        if session.as_ref().is_some_and(|it| it.phase() == phase) {
+            self.strike(fault, player);
+        }
+    }
+
+    /// The link's server speaks though it does not have the player.
+    pub(super) fn strike_silent(&mut self, link: usize) {
+        let it = &self.links[link];
+        let silent = self.players[it.player]
+            .session
+            .as_ref()
+            .is_some_and(|session| !session.accepts_output(it.id));
+        if silent {
+            self.strike_open(Fault::Chatter, link);
+        }
+    }
+
+    pub(super) fn is_plain(&self, player: usize) -> bool {
+        self.players[player].kind == Kind::Plain
     }
 
     pub(super) fn lease_ms(&self) -> u64 {

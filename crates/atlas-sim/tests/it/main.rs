@@ -2,13 +2,27 @@
 
 use atlas_sim::transfer::{CannotPlant, Options, PLANTED, run, run_traced, sweep};
 
+/// The same seeds always, so that a red test is red again; `cargo xtask ci` runs more of them.
+const SEEDS: u64 = 2_000;
+
+/// Nothing breaks, what is said to be impossible never happens, and the everyday faults strike every phase.
 #[test]
-fn three_hundred_seeds_break_nothing() {
-    let sweep = sweep(0..300, &Options::default(), &mut |_| {});
+fn two_thousand_seeds_break_nothing() {
+    let sweep = sweep(0..SEEDS, &Options::default(), &mut |_| {});
     let texts: Vec<_> = sweep.failures.iter().map(|(_, text)| text).collect();
     assert!(texts.is_empty(), "{texts:#?}");
-    assert_eq!(sweep.seeds, 300);
-    assert!(sweep.transfers > 1_000, "{} transfers", sweep.transfers);
+    assert_eq!(sweep.seeds, SEEDS);
+    assert!(sweep.transfers > 10_000, "{} transfers", sweep.transfers);
+    assert_eq!(sweep.coverage.wrong(), [], "\n{}", sweep.coverage);
+    // Undoing a decision is rare: the long form meets everything there, these seeds do not.
+    let holes = sweep.coverage.holes();
+    let common = |(_, fault, phase): &&(&str, &str, &str)| {
+        *phase != "abort"
+            && ["link lost", "link hung", "server crashed", "timer late"].contains(fault)
+    };
+    let missed: Vec<_> = holes.iter().filter(common).collect();
+    assert!(missed.is_empty(), "{missed:?}\n{}", sweep.coverage);
+    assert!(holes.len() < 20, "{holes:?}");
 }
 
 #[test]
@@ -20,7 +34,7 @@ fn each_planted_bug_is_found_and_its_failure_replays() {
             panic!("{name} was not found in 1,000 seeds");
         };
         assert_eq!(run(seed, &options).violation, Some(text.clone()), "{name}");
-        let command = format!("cargo xtask sim transfer --seed {seed}");
+        let command = format!("cargo xtask sim transfer --seed {seed} --planted {name}");
         assert!(text.ends_with(&command), "{text}");
         assert_eq!(run(seed, &Options::default()).violation, None, "{name}");
     }
@@ -53,36 +67,31 @@ fn a_seed_gives_the_same_trace_twice() {
     assert!(lines > 100, "{lines} lines");
 }
 
-/// Larger and longer runs than the sweeps of every day.
+/// Larger and longer runs than most.
 #[test]
 fn crowded_runs_break_nothing() {
     let mut options = Options::default();
-    options.sessions_max = 50;
-    options.servers_max = 6;
     options.span_ms_max = 60_000;
-    let sweep = sweep(0..10, &options, &mut |_| {});
-    let texts: Vec<_> = sweep.failures.iter().map(|(_, text)| text).collect();
-    assert!(texts.is_empty(), "{texts:#?}");
+    let mut seen = 0;
+    for seed in 0..400 {
+        let outcome = run(seed, &options);
+        assert_eq!(outcome.violation, None);
+        seen = seen.max(outcome.sessions);
+    }
+    assert!(seen > 30, "no run was crowded: {seen} sessions at most");
 }
 
-/// Which kinds of fault a phase must have met, within a sweep that a person waits for.
+/// Every pair that can be has a column in the table, every other one a dash and a reason.
 #[test]
-fn faults_strike_in_every_phase_of_a_transfer() {
-    let sweep = sweep(0..300, &Options::default(), &mut |_| {});
-    let holes = sweep.coverage.holes();
-    for phase in ["settled", "preload", "freeze", "adopt", "decide", "commit"] {
-        for fault in [
-            "link lost",
-            "link hung",
-            "server crashed",
-            "server stalled",
-            "timer late",
-        ] {
-            assert!(
-                !holes.contains(&(fault, phase)),
-                "{fault} in {phase}\n{}",
-                sweep.coverage
-            );
-        }
+fn the_table_says_what_cannot_be() {
+    let coverage = run(0, &Options::default()).coverage;
+    let table = coverage.to_string();
+    let dashes = table.matches('–').count();
+    assert_eq!(dashes, coverage.reasons().len(), "\n{table}");
+    assert!(coverage.reasons().iter().all(|(_, why)| !why.is_empty()));
+    for phase in [
+        "born", "attach", "freeze", "adopt", "decide", "leave", "commit", "abort", "failover",
+    ] {
+        assert!(table.contains(phase), "{phase}\n{table}");
     }
 }

@@ -85,7 +85,15 @@ impl Session {
         for message in held.take() {
             self.deliver(link, message, out);
         }
-        held.resume(out);
+        #[allow(unused_mut, reason = "changed only with planted bugs")]
+        let mut resumes = true;
+        #[cfg(feature = "planted-bugs")]
+        if self.planted == Some(super::Planted::StayPaused) {
+            resumes = false;
+        }
+        if resumes {
+            held.resume(out);
+        }
         if held.has_end() {
             self.held = Some(held);
         }

@@ -282,7 +282,7 @@ impl Session {
         };
         let (moved, undone) = (decision.moved, decision.undo);
         #[allow(unused_mut, reason = "changed only with planted bugs")]
-        let mut ruling = decision.rule(request, outcome);
+        let mut ruling = self.ledger.rule(decision, request, outcome);
         #[cfg(feature = "planted-bugs")]
         if self.planted == Some(super::Planted::UnknownIsLost) && ruling == Ruling::Unknown {
             ruling = Ruling::Refused;

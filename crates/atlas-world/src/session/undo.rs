@@ -19,7 +19,13 @@ impl Session {
             }
             self.close_link(handover.target, turn);
         }
-        if handover.reserved {
+        #[allow(unused_mut, reason = "changed only with planted bugs")]
+        let mut gives_back = handover.reserved;
+        #[cfg(feature = "planted-bugs")]
+        if self.planted == Some(super::Planted::KeepPlace) {
+            gives_back = false;
+        }
+        if gives_back {
             turn.around.release(handover.to);
         }
         self.watch.failed(turn.now, &self.settings);
@@ -34,7 +40,13 @@ impl Session {
             self.seek(None, None, vec![handover.to], turn);
             return;
         };
-        if handover.froze {
+        #[allow(unused_mut, reason = "changed only with planted bugs")]
+        let mut thaws = handover.froze;
+        #[cfg(feature = "planted-bugs")]
+        if self.planted == Some(super::Planted::NoAbort) {
+            thaws = false;
+        }
+        if thaws {
             let order = Order::Abort {
                 transfer: handover.transfer,
             };

@@ -17,6 +17,10 @@ impl Invariant for OneAuthority {
         "one authority"
     }
 
+    fn outlives(&self) -> bool {
+        false
+    }
+
     fn see(&mut self, _: u64, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Acts {

@@ -2,21 +2,24 @@
 
 use atlas_world::{Command, Settings};
 
-use super::{Fact, Invariant};
+use super::{super::machine::Kind, Fact, Invariant};
 
 /// Timers may be late, and the edge may have been stalled, by so much in all.
 const LATE_MS: u64 = 10_000;
 
-/// A close has a server's or a person's kick behind it, an outcome unknown for too long, or two lost servers.
+/// A close has a server's or a person's kick behind it, an outcome unknown for too long, two lost servers, or another
+/// edge; for plain sessions also a message that was cut, or that no server is left. A kick closes at once.
 #[derive(Debug)]
 pub(super) struct ClientStays {
+    kind: Kind,
     unknown_outcome_max_ms: u64,
     lease_ms: u64,
 }
 
 impl ClientStays {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(kind: Kind, settings: &Settings) -> Self {
         Self {
+            kind,
             unknown_outcome_max_ms: settings.unknown_outcome_max.as_millis() as u64,
             lease_ms: settings.lease.as_millis() as u64,
         }
@@ -29,6 +32,9 @@ impl Invariant for ClientStays {
     }
 
     fn see(&mut self, now: u64, fact: &Fact<'_>) -> Result<(), String> {
+        if let Fact::Kicked { closed: false } = fact {
+            return Err("its server kicked the client, and the session goes on".into());
+        }
         let Fact::Command {
             command: Command::CloseClient { code, reason },
             excuse,
@@ -37,8 +43,11 @@ impl Invariant for ClientStays {
             return Ok(());
         };
         let excused = excuse.kicks.contains(code)
+            || (self.kind == Kind::Plain && excuse.gone)
             || match code {
                 1013 => now >= excuse.asked_at + self.unknown_outcome_max_ms,
+                1012 if excuse.rival => true,
+                1012 if self.kind == Kind::Plain => excuse.cut || excuse.pinned || excuse.nobody,
                 1011 => excuse.given >= 2 && now <= excuse.given_at + self.lease_ms + LATE_MS,
                 _ => false,
             };

@@ -11,6 +11,10 @@ impl Invariant for CountsAgree {
         "counts agree"
     }
 
+    fn outlives(&self) -> bool {
+        false
+    }
+
     fn see(&mut self, _: u64, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Counts { server, edge } if server != edge => Err(format!(

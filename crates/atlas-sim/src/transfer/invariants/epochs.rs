@@ -7,6 +7,9 @@ use atlas_world::{Command, Order, Record, ServerId};
 
 use super::{Fact, Invariant};
 
+/// The edge under test never takes a session over: its epochs are those of the first generation.
+const GENERATION: u64 = 1 << 32;
+
 /// What an epoch was used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
@@ -25,6 +28,9 @@ pub(super) struct EpochsOnce {
 impl EpochsOnce {
     /// `to`: the server that the attempt is for, where it is known.
     fn used(&mut self, epoch: Epoch, by: Use, to: Option<ServerId>) -> Result<(), String> {
+        if epoch.0 >= GENERATION {
+            return Err(format!("epoch {epoch} is another edge's"));
+        }
         let (before, server) = self.uses.entry(epoch).or_insert((by, to));
         if *before != by || (to.is_some() && server.is_some() && to != *server) {
             return Err(format!(

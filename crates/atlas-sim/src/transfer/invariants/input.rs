@@ -1,6 +1,6 @@
 //! Every client message reaches exactly one authority, once, in order, or is named in a reset.
 
-use atlas_world::Command;
+use atlas_world::{Command, DetachReason};
 
 use super::{Fact, Invariant};
 
@@ -29,6 +29,10 @@ impl Invariant for EachInputOnce {
         "each input once"
     }
 
+    fn outlives(&self) -> bool {
+        false
+    }
+
     fn see(&mut self, _: u64, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Command {
@@ -51,16 +55,13 @@ impl Invariant for EachInputOnce {
                 }
                 Ok(())
             }
-            // A transfer's source is done with; every other end is the last of the session.
+            // A transfer's source is done with, and a kick does not wait for a server to be found; every other end is
+            // the last of the session.
             Fact::Left {
-                reason,
+                reason: DetachReason::Closed | DetachReason::Timeout,
                 state,
                 sent,
-            } if *reason != atlas_world::DetachReason::Transferred
-                && *reason != atlas_world::DetachReason::Kicked =>
-            {
-                self.balance(state.applied, *sent, "as its session ends,")
-            }
+            } => self.balance(state.applied, *sent, "as its session ends,"),
             Fact::End {
                 closed: false,
                 sent,

@@ -2,7 +2,7 @@
 
 use super::{Fact, Invariant};
 
-/// At the end each session that is not over is settled, its client reads on and had its last message answered.
+/// At the end each session that is not over is settled and was not to be closed, its client reads on and had its last message answered.
 #[derive(Debug)]
 pub(super) struct EverybodySettles;
 
@@ -20,8 +20,12 @@ impl Invariant for EverybodySettles {
                 paused,
                 sent,
                 answered,
+                kicked,
                 ..
             } => {
+                if *kicked {
+                    return Err("the client was to be closed, and is not".into());
+                }
                 if !settled {
                     return Err(format!("the session is still in {phase:?}"));
                 }

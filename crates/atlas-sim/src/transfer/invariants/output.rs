@@ -15,6 +15,10 @@ impl Invariant for OutputInOrder {
         "output in order"
     }
 
+    fn outlives(&self) -> bool {
+        false
+    }
+
     fn see(&mut self, _: u64, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::Shown {
             server,

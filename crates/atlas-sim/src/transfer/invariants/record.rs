@@ -2,12 +2,14 @@
 
 use atlas_world::{Phase, ServerId};
 
-use super::{Fact, Invariant};
+use super::{super::rival::OWNER, Fact, Invariant};
 
-/// The record names the settled session's server, and no request of a given-up attempt is stored after it.
+/// The record names the settled session's server, and no request of a given-up attempt is stored after it. Once another
+/// edge's record is stored, this edge stores none.
 #[derive(Debug, Default)]
 pub(super) struct RecordAgrees {
     settled_at: Option<ServerId>,
+    foreign: bool,
 }
 
 impl Invariant for RecordAgrees {
@@ -22,10 +24,9 @@ impl Invariant for RecordAgrees {
                 server,
                 truth,
                 pending,
-                free_place,
             } => {
-                if !free_place {
-                    return Err("a place was given back that was not taken".into());
+                if self.foreign {
+                    return Ok(());
                 }
                 let settled = matches!(phase, Phase::Settled | Phase::Preloading);
                 self.settled_at = settled.then_some(*server);
@@ -36,6 +37,13 @@ impl Invariant for RecordAgrees {
                     ));
                 }
                 Ok(())
+            }
+            Fact::Stored { record } if record.owner != OWNER => {
+                self.foreign = true;
+                Ok(())
+            }
+            Fact::Stored { record } if self.foreign => {
+                Err(format!("{record:?} is stored over another edge's"))
             }
             Fact::Stored { record } => match self.settled_at {
                 Some(server) if server != record.server => Err(format!(
