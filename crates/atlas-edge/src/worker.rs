@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use atlas_base::{Moment, SessionId};
-use atlas_wire::frame::{CloseCode, Side};
+use atlas_wire::frame::Side;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll};
 use rand::rngs::StdRng;
@@ -41,6 +41,7 @@ mod plain;
 mod renewal;
 mod report;
 mod socket;
+mod stopping;
 mod streams;
 mod timers;
 
@@ -53,6 +54,7 @@ use links::Link;
 use movable::Movable;
 use plain::Plain;
 use socket::{Pool, Received, Socket};
+use stopping::Stopping;
 use timers::{Timer, Timers};
 
 /// How long the second side may take to end once the first has.
@@ -185,7 +187,7 @@ pub(crate) struct Worker {
     ticked: Moment,
     watched: Moment,
     swept: Moment,
-    stopping: Option<Moment>,
+    stopping: Option<Stopping>,
     /// Who waits for the end of a transfer, by ticket.
     tickets: HashMap<u64, oneshot::Sender<Result<TransferView, crate::Error>>>,
     ticket: u64,
@@ -471,35 +473,8 @@ impl Worker {
         }
     }
 
-    /// Begins to stop: nobody new, everybody told to come back.
-    fn stop(&mut self, deadline: Moment) {
-        self.stopping = Some(deadline);
-        self.listener = None;
-        self.handshakes_stop();
-        let plain: Vec<usize> = self.plain.iter().map(|(key, _)| key).collect();
-        for key in plain {
-            self.plain_close(key, CloseCode::RESTART, "the edge is restarting");
-        }
-        self.movable_stop();
-    }
-
-    fn stopped(&self) -> bool {
-        self.stopping.is_some_and(|deadline| {
-            let left =
-                self.handshakes.len() + self.plain.len() + self.movable.len() + self.links.len();
-            let all_gone = left + self.closing.len() == 0;
-            if !all_gone && self.now >= deadline {
-                tracing::warn!(
-                    worker = self.index,
-                    sessions = left,
-                    "stopped before every session had ended"
-                );
-            }
-            all_gone || self.now >= deadline
-        })
-    }
-
     fn tick(&mut self) {
+        self.stop_on();
         let since = self.now.saturating_since(self.ticked);
         if self.shared.stream.watched() && self.now.saturating_since(self.watched) >= WATCH_TICK {
             self.watched = self.now;

@@ -1,7 +1,6 @@
 //! Movable sessions, the client's side: whole messages in, to the authority's link or to the machine that holds them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use atlas_balance::hash_key;
 use atlas_base::{Moment, Position, TransferId};
@@ -717,21 +716,6 @@ impl Worker {
                     Event::ServerDown { server, refused },
                 ));
             }
-        }
-    }
-
-    /// The edge stops: every client is told to come back, after the transfer it may be in.
-    pub(super) fn movable_stop(&mut self) {
-        let keys: Vec<usize> = self.movable.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.stream_drain(key, Duration::ZERO);
-        }
-        for (key, session) in &self.movable {
-            let event = Event::Kick {
-                code: CloseCode::RESTART.0,
-                reason: "the edge is restarting".to_owned(),
-            };
-            self.happened.push_back((key, session.about.serial, event));
         }
     }
 }

@@ -204,9 +204,24 @@ async fn a_stopping_edge_tells_everybody_to_come_back() {
     let mut client = Client::to(edge.address).connect(soon()).await.unwrap();
     client.send_text("here").await.unwrap();
     client.receive_text(soon()).await.unwrap();
-    let told = tokio::spawn(async move { client.receive_close(soon()).await });
-    edge.stop().await;
-    assert_eq!(told.await.unwrap().unwrap().0, 1012);
+    let plays = async {
+        eventually(soon(), "nobody new to be taken", || {
+            std::net::TcpStream::connect(edge.address).is_err()
+        })
+        .await
+        .unwrap();
+        // Whoever is here plays on until it is time to close.
+        client.send_text("still here").await.unwrap();
+        assert_eq!(client.receive_text(soon()).await.unwrap(), "still here");
+        let (code, reason) = client.receive_close(soon()).await.unwrap();
+        assert_eq!(code, 1012);
+        let hint = reason
+            .strip_prefix("the edge is restarting; come back in ")
+            .and_then(|rest| rest.strip_suffix(" ms"))
+            .unwrap_or_else(|| panic!("{reason}"));
+        assert!(hint.parse::<u64>().unwrap() < 5000);
+    };
+    tokio::join!(edge.stop(), plays);
     assert!(
         Client::to(edge.address).connect(soon()).await.is_err(),
         "nobody listens any more"
