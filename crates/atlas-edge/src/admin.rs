@@ -26,6 +26,7 @@ use crate::mail::SessionsQuery;
 use crate::stream::{Frame, Players};
 
 mod actions;
+mod tap;
 
 /// How long a person's transfer may take before the answer says that it goes on.
 const TRANSFER_WAIT: Duration = Duration::from_secs(30);
@@ -45,6 +46,7 @@ impl Handle {
             .route("/v1/sessions/{id}/transfer", post(transfer))
             .route("/v1/world", get(world))
             .merge(actions::routes())
+            .merge(tap::routes())
             .with_state(self.clone())
     }
 }

@@ -9,7 +9,8 @@
 //!   `worker/links.rs` (servers) carry whole messages and obey the state machine of `atlas-world`;
 //! - `servers.rs` is the view of worlds and servers that all workers read, `placement.rs` the choice among them,
 //!   `health.rs` their health, `players.rs` who is here;
-//! - `handle.rs` and `admin.rs` are the outside's way in, `stream.rs` the map's.
+//! - `handle.rs` and `admin.rs` are the outside's way in, `stream.rs` the map's, `tap.rs` what
+//!   shows messages to those who listen.
 //!
 //! Invariants: a session's two sockets and its state stay with one worker for life; bytes of a plain session go out as
 //! they came in; a movable session changes its server only between whole messages, and only as its machine says; a
@@ -35,6 +36,7 @@ mod servers;
 mod service;
 mod shared;
 mod stream;
+mod tap;
 mod worker;
 
 pub use api::{
@@ -53,3 +55,4 @@ pub use handle::Handle;
 pub use network::Network;
 pub use reload::ReloadReport;
 pub use service::Edge;
+pub use tap::{Direction, TapCounts, TapView};

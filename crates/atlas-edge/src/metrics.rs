@@ -28,6 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) control: crate::control::Metrics,
     pub(crate) drained: IntCounterVec,
     pub(crate) duplicate_players: IntCounterVec,
+    pub(crate) tapped: IntCounterVec,
 }
 
 impl Metrics {
@@ -122,6 +123,11 @@ impl Metrics {
                 &HOLD_SECONDS,
             )?,
             control: crate::control::Metrics::declare(registry)?,
+            tapped: registry.counters(
+                "atlas_edge_tap_messages_total",
+                "Messages for listeners of the tap that have left, by outcome (shown, left-out).",
+                &["outcome"],
+            )?,
             drained: registry.counters(
                 "atlas_edge_drained_sessions_total",
                 "Players of servers that were emptied, by world and outcome (moved, dropped, gone).",

@@ -26,6 +26,7 @@ use crate::players::Players;
 use crate::servers::Roster;
 use crate::shared::{Met, Shared};
 use crate::stream::Stream;
+use crate::tap::Tap;
 use crate::worker::Worker;
 
 /// Descriptors kept for everything that is not a player.
@@ -84,6 +85,7 @@ impl Edge {
             views: watch::Sender::new(0),
             metrics,
             stream: Stream::new(),
+            tap: Tap::default(),
             mailboxes,
             loads: (0..count).map(|_| AtomicUsize::new(0)).collect(),
             connections: AtomicUsize::new(0),

@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::players::Players;
 use crate::servers::{Roster, Server, View, World};
 use crate::stream::Stream;
+use crate::tap::Tap;
 
 /// What traffic met at a server.
 pub(crate) struct Met {
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) views: watch::Sender<u64>,
     pub(crate) metrics: Metrics,
     pub(crate) stream: Stream,
+    pub(crate) tap: Tap,
     pub(crate) mailboxes: Vec<Mailbox>,
     /// Connections of each worker.
     pub(crate) loads: Vec<AtomicUsize>,

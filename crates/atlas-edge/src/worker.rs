@@ -43,6 +43,7 @@ mod report;
 mod socket;
 mod stopping;
 mod streams;
+mod tapping;
 mod timers;
 
 pub(crate) use messages::{Ask, Resident};

@@ -27,7 +27,7 @@ mod token;
 #[cfg(test)]
 mod tests;
 
-use guard::Guard;
+use guard::{Guard, Right};
 pub use problem::Problem;
 pub use token::Token;
 
@@ -42,6 +42,7 @@ pub struct Admin {
     token: Token,
     router: Router,
     checks: Vec<(String, Check)>,
+    own: Vec<Right>,
 }
 
 impl fmt::Debug for Admin {
@@ -64,6 +65,7 @@ impl Admin {
             token,
             router: Router::new(),
             checks: Vec::new(),
+            own: Vec::new(),
         }
     }
 
@@ -84,6 +86,13 @@ impl Admin {
         check: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         self.checks.push((name.into(), Arc::new(check)));
+        self
+    }
+
+    /// Makes a path a right of its own: it wants this token, which opens nothing else, and the admin token does not open
+    /// it. `file` is named to whoever comes without.
+    pub fn guard(mut self, path: &'static str, token: Token, file: &'static str) -> Self {
+        self.own.push(Right { path, token, file });
         self
     }
 
@@ -118,7 +127,7 @@ impl Admin {
             .route("/metrics", get(render))
             .route("/v1/log", get(level).put(set_level))
             .with_state(shared);
-        let guard = Arc::new(Guard::new(self.config.hosts.clone(), self.token));
+        let guard = Arc::new(Guard::new(self.config.hosts.clone(), self.token, self.own));
         let router = own
             .merge(self.router)
             .fallback(nothing_here)

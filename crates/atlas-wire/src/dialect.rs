@@ -38,6 +38,13 @@ pub trait Dialect: Send + Sync {
     /// The player's id, if the message names it: 1 to 256 bytes.
     fn player(&self, message: &[u8], text: bool) -> Option<String>;
 
+    /// The message's kind in the game's own words, a client's or a server's: 1 to 64 bytes. For people who watch; nothing is
+    /// decided by it.
+    fn kind(&self, message: &[u8], text: bool) -> Option<String> {
+        let _ = (message, text);
+        None
+    }
+
     /// Of a server's message: the key of the state that it brings up to date, if it is such a message. A client that has
     /// not yet got an older message with the same key can do without it. Allocates nothing.
     fn state_key(&self, message: &[u8], text: bool) -> Option<u64> {

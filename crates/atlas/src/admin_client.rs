@@ -1,15 +1,16 @@
 //! The commands' side of the admin API: finds the node, carries the token, and says what went wrong.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atlas_runtime::admin::Token;
 use clap::Args;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::{Method, Request, StatusCode, Uri, header};
+use hyper::{Method, Request, Response, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -36,7 +37,7 @@ pub(crate) struct Remote {
     #[arg(long, value_name = "URL")]
     pub(crate) admin: Option<String>,
 
-    /// The file with the node's admin token; without it, `admin.token` in the configuration's data folder
+    /// The file with the node's token; without it, `admin.token` in the configuration's data folder (`tap.token` for the tap)
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 
@@ -64,6 +65,22 @@ impl AdminClient {
     /// [`Error::Config`] if the configuration is needed and cannot be read, [`Error::Option`] for a URL that is none,
     /// [`Error::Runtime`] if a named token file cannot be read.
     pub(crate) fn find(context: &Context, remote: &Remote) -> Result<Self, Error> {
+        Self::find_with(context, remote, Token::path)
+    }
+
+    /// The same with the token that the node keeps for its tap.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(crate) fn find_tap(context: &Context, remote: &Remote) -> Result<Self, Error> {
+        Self::find_with(context, remote, Token::tap_path)
+    }
+
+    fn find_with(
+        context: &Context,
+        remote: &Remote,
+        path_of: fn(&Path) -> PathBuf,
+    ) -> Result<Self, Error> {
         let url = remote.admin.as_deref().map(parse).transpose()?;
         let (url_authority, url_token) = url.unzip();
         // A node that is named altogether needs no configuration, not even one that can be read.
@@ -92,7 +109,7 @@ impl AdminClient {
             ),
             (None, Some(token), _) => (Some(token), "the link".to_owned()),
             (None, None, Some(loaded)) => {
-                let path = Token::path(&loaded.config.node.data_dir(&context.variables));
+                let path = path_of(&loaded.config.node.data_dir(&context.variables));
                 // Without a file there the node may still answer what needs no token, or not be running at all,
                 // which is then the better thing to say.
                 (
@@ -172,16 +189,67 @@ impl AdminClient {
                 what: status.to_string(),
             });
         };
+        Err(self.refused(url, status, problem.detail))
+    }
+
+    fn refused(&self, url: String, status: StatusCode, detail: String) -> Error {
         let hint = (status == StatusCode::UNAUTHORIZED).then(|| match &self.token {
             Some(_) => format!("the token of {} is another node's, or an older one; --token-file names another", self.token_place),
-            None => format!("there is no token in {}; --token-file names the file (the node says `admin.token` in its data folder)", self.token_place),
+            None => format!("there is no token in {}; --token-file names the file (the node says which one, in its data folder)", self.token_place),
         });
-        Err(Error::Answer {
+        Error::Answer {
             url,
             status: status.as_u16(),
-            detail: problem.detail,
+            detail,
             hint,
-        })
+        }
+    }
+
+    /// Follows a stream of server-sent events: `each` gets the name and the data of one after the other, until it says to
+    /// stop or the node ends the stream.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and what `each` fails with.
+    pub(crate) async fn follow(
+        &self,
+        path: &str,
+        mut each: impl FnMut(&str, &str) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<(), Error> {
+        let url = format!("http://{}{path}", self.authority);
+        let stranger = |error: &dyn std::error::Error| self.stranger(path, error);
+        let late = |_| self.unreachable(io::ErrorKind::TimedOut.into());
+        let answer = timeout(ANSWER_TIMEOUT, self.send(Method::GET, path, None)).await;
+        let answer = answer.map_err(late)??;
+        let status = answer.status();
+        let mut body = answer.into_body();
+        if !status.is_success() {
+            let bytes = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+            let bytes = bytes.map_err(|error| stranger(&*error))?.to_bytes();
+            let detail = serde_json::from_slice::<Detail>(&bytes);
+            let detail = detail.map_or_else(|_| status.to_string(), |problem| problem.detail);
+            return Err(self.refused(url, status, detail));
+        }
+        let mut events = Events::default();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| stranger(&error))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            for (name, data) in events.take(&data) {
+                if each(&name, &data)?.is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unreachable(&self, source: io::Error) -> Error {
+        Error::Unreachable {
+            url: format!("http://{}", self.authority),
+            tried: self.tried.clone(),
+            source,
+        }
     }
 
     async fn exchange(
@@ -190,53 +258,95 @@ impl AdminClient {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(StatusCode, Bytes), Error> {
-        let unreachable = |source| Error::Unreachable {
-            url: format!("http://{}", self.authority),
-            tried: self.tried.clone(),
-            source,
-        };
-        let stranger = |error: &dyn std::error::Error| Error::Stranger {
-            url: format!("http://{}{path}", self.authority),
-            what: error.to_string(),
-        };
-        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.authority)).await;
-        let stream = stream
-            .map_err(|_| unreachable(io::ErrorKind::TimedOut.into()))?
-            .map_err(unreachable)?;
         let exchange = async {
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-                .await
-                .map_err(|error| stranger(&error))?;
-            // It ends with this request, whose answer tells of its errors.
-            tokio::spawn(connection);
-            let mut request = Request::builder()
-                .method(method)
-                .uri(path)
-                .header(header::HOST, &self.authority);
-            if let Some(token) = &self.token {
-                request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-            }
-            let body = body.map(ToString::to_string);
-            if body.is_some() {
-                request = request.header(header::CONTENT_TYPE, "application/json");
-            }
-            let request = request
-                .body(Full::new(Bytes::from(body.unwrap_or_default())))
-                .map_err(|error| stranger(&error))?;
-            let answer = sender
-                .send_request(request)
-                .await
-                .map_err(|error| stranger(&error))?;
+            let answer = self.send(method, path, body).await?;
             let status = answer.status();
             let bytes = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
                 .collect()
                 .await;
-            let bytes = bytes.map_err(|error| stranger(&*error))?.to_bytes();
+            let bytes = bytes
+                .map_err(|error| self.stranger(path, &*error))?
+                .to_bytes();
             Ok((status, bytes))
         };
         timeout(ANSWER_TIMEOUT, exchange)
             .await
-            .unwrap_or_else(|_| Err(unreachable(io::ErrorKind::TimedOut.into())))
+            .unwrap_or_else(|_| Err(self.unreachable(io::ErrorKind::TimedOut.into())))
+    }
+
+    /// Asks, up to the head of the answer.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response<Incoming>, Error> {
+        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.authority)).await;
+        let stream = stream
+            .map_err(|_| self.unreachable(io::ErrorKind::TimedOut.into()))?
+            .map_err(|error| self.unreachable(error))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.stranger(path, &error))?;
+        // It ends with this request, whose answer tells of its errors.
+        tokio::spawn(connection);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, &self.authority);
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let body = body.map(ToString::to_string);
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let request = request
+            .body(Full::new(Bytes::from(body.unwrap_or_default())))
+            .map_err(|error| self.stranger(path, &error))?;
+        let answer = sender.send_request(request).await;
+        answer.map_err(|error| self.stranger(path, &error))
+    }
+
+    fn stranger(&self, path: &str, error: &dyn std::error::Error) -> Error {
+        Error::Stranger {
+            url: format!("http://{}{path}", self.authority),
+            what: error.to_string(),
+        }
+    }
+}
+
+/// The longest event that is read.
+const EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// Server-sent events, as they come in pieces.
+#[derive(Default)]
+struct Events {
+    rest: Vec<u8>,
+}
+
+impl Events {
+    /// Takes a piece in, and gives the names and data of the events that end with it.
+    fn take(&mut self, piece: &[u8]) -> Vec<(String, String)> {
+        self.rest.extend_from_slice(piece);
+        let mut events = Vec::new();
+        while let Some(end) = self.rest.windows(2).position(|pair| pair == b"\n\n") {
+            let event: Vec<u8> = self.rest.drain(..end + 2).collect();
+            let event = String::from_utf8_lossy(&event);
+            let field = |name: &str| {
+                let mut lines = event.lines();
+                let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+                value.map(|value| value.strip_prefix(' ').unwrap_or(value).to_owned())
+            };
+            // A comment alone keeps the connection open and says nothing.
+            if let Some(data) = field("data") {
+                events.push((field("event").unwrap_or_default(), data));
+            }
+        }
+        if self.rest.len() > EVENT_BYTES_MAX {
+            self.rest.clear();
+        }
+        events
     }
 }
 
@@ -331,6 +441,25 @@ mod tests {
                     .contains("http://127.0.0.1:9090"),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn events_come_in_any_pieces() {
+        let text = ": hello\n\nevent: message\ndata: {\"a\":1}\n\nevent:counts\ndata:2\n\n";
+        let expected = [("message", "{\"a\":1}"), ("counts", "2")];
+        for size in [1, 2, 7, text.len()] {
+            let mut events = Events::default();
+            let found: Vec<_> = text
+                .as_bytes()
+                .chunks(size)
+                .flat_map(|piece| events.take(piece))
+                .collect();
+            let found: Vec<_> = found
+                .iter()
+                .map(|(name, data)| (name.as_str(), data.as_str()))
+                .collect();
+            assert_eq!(found, expected, "pieces of {size}");
         }
     }
 

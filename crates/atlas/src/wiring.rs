@@ -76,7 +76,7 @@ async fn start(
         match role {
             Role::Edge => {
                 let edge = edge::build(&mut node)?;
-                admin = edge::mount(admin, &edge);
+                admin = edge::mount(admin, &edge, node.tap_token());
                 services.push(edge);
             }
         }

@@ -151,6 +151,11 @@ impl<'a> Message<'a> {
         true
     }
 
+    /// The body's length.
+    pub(super) fn length(&self) -> usize {
+        self.body.len()
+    }
+
     /// The start of the body, unmasked, as much as `target` holds.
     pub(super) fn look<'b>(&self, target: &'b mut [u8]) -> &'b [u8] {
         copy_masked(self.body, self.mask.unwrap_or_default(), 0, target)

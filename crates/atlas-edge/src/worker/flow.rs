@@ -12,6 +12,7 @@ pub(super) const HEADROOM: usize = HEADER_BYTES_MAX;
 ///
 /// Bytes are passed on as they came; only headers are looked at. A header that is cut by the end of a read is the one
 /// thing that is kept (at most 13 bytes), so that nothing is passed on before it has been checked.
+#[derive(Clone)]
 pub(super) struct Flow {
     /// Payload bytes of the current frame that are still to come.
     remaining: u64,

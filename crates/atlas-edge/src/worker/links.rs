@@ -17,6 +17,7 @@ use super::carriage::Read;
 use super::socket::{Received, Socket};
 use super::{Again, ROUNDS_MAX, Token, Worker, movable::Movable, orders};
 use crate::servers::Server;
+use crate::tap::Direction;
 
 /// One open link of one session.
 pub(super) struct Link {
@@ -359,6 +360,9 @@ impl Worker {
                     if owner.machine.accepts_output(id) {
                         owner.carriage().write(message, None, &mut outgoing);
                         messages += 1;
+                        if self.shared.tap.is_on() {
+                            self.movable_tapped(session, Direction::Out, &message);
+                        }
                     } else {
                         self.tally.output_fenced += 1;
                     }

@@ -23,6 +23,7 @@ use super::{Again, ROUNDS_MAX, SKIM_BYTES_MAX, Token, Worker};
 use crate::config::RegionsMode;
 use crate::placement::{Placement, Seeker};
 use crate::servers::{Server, View, World};
+use crate::tap::Direction;
 
 /// One player whose server may change under the connection, or whose client speaks `atlas.v1`.
 pub(super) struct Movable {
@@ -495,6 +496,9 @@ impl Worker {
                 let reason = "a text that is not utf-8".to_owned();
                 self.movable_refuse(key, CloseCode::INVALID_PAYLOAD, reason);
                 break;
+            }
+            if self.shared.tap.is_on() {
+                self.movable_tapped(key, Direction::In, &message);
             }
             self.stream_received(key);
             if self.movable_names(key, &message) {

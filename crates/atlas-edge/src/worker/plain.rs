@@ -23,8 +23,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub(super) struct Plain {
     pub(super) client: Socket,
     pub(super) link: Socket,
-    from_client: Flow,
-    from_server: Flow,
+    pub(super) from_client: Flow,
+    pub(super) from_server: Flow,
     /// What skimming found; none where the dialect reads nothing.
     seen: Option<Box<Seen>>,
     pub(super) about: About,
@@ -190,6 +190,9 @@ impl Worker {
     /// Checks what `sender` sent and passes it on. False if the session is not what it was.
     #[inline]
     fn plain_pass(&mut self, key: usize, sender: Side, received: &[u8]) -> bool {
+        if self.shared.tap.is_on() {
+            self.plain_tapped(key, sender, received);
+        }
         let limit = self.message_bytes_max;
         let session = &mut self.plain[key];
         let (to, advance, token) = match sender {

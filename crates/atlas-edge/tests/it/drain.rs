@@ -7,21 +7,11 @@ use atlas_edge::{ServerConfig, WorldConfig};
 use atlas_testkit::{Client, Deadline, GameServer, Http, Reply, eventually, eventually_async};
 use atlas_wire::link::{ControlToServer, Draining, Wait};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::game::Game;
-use crate::support::{Running, edge, server, soon, world};
+use crate::support::{Running, admin, edge, server, soon, world};
 
 const WEST: &str = "/v1/servers/main/west/drain";
-
-/// The edge's admin routes.
-async fn admin(edge: &Running) -> Http {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = edge.handle.admin_router();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Http::new(address)
-}
 
 fn read(reply: Reply) -> (u16, Value) {
     (reply.status, reply.json().unwrap())

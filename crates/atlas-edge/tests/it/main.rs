@@ -21,3 +21,4 @@ mod players;
 mod relay;
 mod reload;
 mod support;
+mod tap;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use atlas_edge::{Config, Edge, EdgeConfig, Handle, HealthKind, ServerConfig, WorldConfig};
 use atlas_runtime::metrics::Registry;
 use atlas_runtime::{MetricsConfig, Shutdown, Tasks};
-use atlas_testkit::Deadline;
+use atlas_testkit::{Deadline, Http};
+use tokio::net::TcpListener;
 
 /// An edge that serves until it is dropped.
 pub(crate) struct Running {
@@ -98,4 +99,13 @@ pub(crate) fn world(servers: impl IntoIterator<Item = ServerConfig>) -> WorldCon
 
 pub(crate) fn soon() -> Deadline {
     Deadline::seconds(10)
+}
+
+/// The edge's admin routes.
+pub(crate) async fn admin(edge: &Running) -> Http {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = edge.handle.admin_router();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Http::new(address)
 }

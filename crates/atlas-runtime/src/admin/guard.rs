@@ -1,8 +1,8 @@
 //! Who may ask the admin listener for what.
 //!
 //! In this order, for each request: it names one of our own hosts (a foreign page whose name was pointed at this
-//! machine names its own), it comes from no other origin, its path is free or it carries the token. The decision is
-//! pure; [`check`] applies it.
+//! machine names its own), it comes from no other origin, its path is free or it carries the token. A path may be a right
+//! of its own: then it wants its own token, which opens nothing else. The decision is pure; [`check`] applies it.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -33,6 +33,17 @@ pub(super) struct Peer {
 pub(super) struct Guard {
     hosts: Vec<String>,
     token: Token,
+    /// Paths that are rights of their own, with their tokens.
+    own: Vec<Right>,
+}
+
+/// A path with a token of its own.
+#[derive(Debug)]
+pub(super) struct Right {
+    pub(super) path: &'static str,
+    pub(super) token: Token,
+    /// The file that holds the token, for whoever has none.
+    pub(super) file: &'static str,
 }
 
 /// What becomes of a request.
@@ -47,8 +58,8 @@ pub(super) enum Verdict {
 }
 
 impl Guard {
-    pub(super) fn new(hosts: Vec<String>, token: Token) -> Self {
-        Self { hosts, token }
+    pub(super) fn new(hosts: Vec<String>, token: Token, own: Vec<Right>) -> Self {
+        Self { hosts, token, own }
     }
 
     pub(super) fn decide(
@@ -70,6 +81,17 @@ impl Guard {
         let reading = matches!(*method, Method::GET | Method::HEAD);
         if reading && is_free(uri.path(), peer) {
             return Verdict::Pass;
+        }
+        if let Some(right) = self.own.iter().find(|right| right.path == uri.path()) {
+            if bearers(headers).any(|token| right.token.matches(token)) {
+                return Verdict::Pass;
+            }
+            let detail = format!(
+                "this is a right of its own, which the admin token does not give: its token stands in the file {} of the \
+                 node's data directory; send it as `Authorization: Bearer TOKEN`",
+                right.file
+            );
+            return Verdict::Refuse(Problem::new(StatusCode::UNAUTHORIZED, detail));
         }
         let cookie = cookie_name(peer);
         let signed_in = self.carries_token(&cookie, headers);
@@ -127,15 +149,6 @@ impl Guard {
     }
 
     fn carries_token(&self, cookie: &str, headers: &HeaderMap) -> bool {
-        let bearer = headers
-            .get_all(header::AUTHORIZATION)
-            .iter()
-            .filter_map(|value| {
-                let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-                scheme
-                    .eq_ignore_ascii_case("bearer")
-                    .then_some(token.trim())
-            });
         let cookies = headers
             .get_all(header::COOKIE)
             .iter()
@@ -146,8 +159,23 @@ impl Guard {
                 let (name, value) = pair.trim().split_once('=')?;
                 (name == cookie).then_some(value)
             });
-        bearer.chain(cookies).any(|token| self.token.matches(token))
+        bearers(headers)
+            .chain(cookies)
+            .any(|token| self.token.matches(token))
     }
+}
+
+/// The tokens that a request brings as `Authorization: Bearer`.
+fn bearers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(header::AUTHORIZATION)
+        .iter()
+        .filter_map(|value| {
+            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+            scheme
+                .eq_ignore_ascii_case("bearer")
+                .then_some(token.trim())
+        })
 }
 
 /// Applies the guard, and adds the headers that keep a browser from framing, sniffing or passing on what it got.

@@ -410,9 +410,61 @@ async fn connections_are_bounded_and_a_place_is_given_back() {
 }
 
 #[test]
+fn a_right_of_its_own_wants_its_own_token_and_gives_nothing_else() {
+    let (admin, tap) = (Token::draw().unwrap(), Token::draw().unwrap());
+    let right = guard::Right {
+        path: "/v1/tap",
+        token: tap.clone(),
+        file: "tap.token",
+    };
+    let guard = Guard::new(Vec::new(), admin.clone(), vec![right]);
+    let peer = Peer {
+        remote: "127.0.0.1:5000".parse().unwrap(),
+        local: Some("127.0.0.1:9090".parse().unwrap()),
+    };
+    let ask = |path: &str, header: HeaderName, value: String| {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "127.0.0.1:9090".parse().unwrap());
+        headers.insert(header, value.parse().unwrap());
+        guard.decide(peer, &Method::GET, &path.parse::<Uri>().unwrap(), &headers)
+    };
+    let bearer = |token: &Token| format!("Bearer {}", token.reveal());
+    let passes = |verdict: Verdict| verdict == Verdict::Pass;
+    assert!(passes(ask(
+        "/v1/tap?every=2",
+        header::AUTHORIZATION,
+        bearer(&tap)
+    )));
+    assert!(passes(ask(
+        "/v1/servers",
+        header::AUTHORIZATION,
+        bearer(&admin)
+    )));
+    assert!(!passes(ask(
+        "/v1/servers",
+        header::AUTHORIZATION,
+        bearer(&tap)
+    )));
+    let Verdict::Refuse(problem) = ask("/v1/tap", header::AUTHORIZATION, bearer(&admin)) else {
+        panic!("the admin token opened the tap")
+    };
+    assert_eq!(problem.status, 401);
+    assert!(problem.detail.contains("tap.token"), "{}", problem.detail);
+    // Nor does the cookie of a browser that is signed in, nor another site.
+    let cookie = format!("atlas_admin_9090={}", admin.reveal());
+    assert!(!passes(ask("/v1/tap", header::COOKIE, cookie)));
+    let mut headers = HeaderMap::new();
+    headers.insert(header::HOST, "127.0.0.1:9090".parse().unwrap());
+    headers.insert(header::AUTHORIZATION, bearer(&tap).parse().unwrap());
+    headers.insert(header::ORIGIN, "http://evil.example".parse().unwrap());
+    let foreign = guard.decide(peer, &Method::GET, &Uri::from_static("/v1/tap"), &headers);
+    assert!(!passes(foreign));
+}
+
+#[test]
 fn other_machines_need_the_token_for_all_but_health() {
     let token = Token::draw().unwrap();
-    let guard = Guard::new(Vec::new(), token.clone());
+    let guard = Guard::new(Vec::new(), token.clone(), Vec::new());
     let peer = |remote: &str, local: &str| Peer {
         remote: remote.parse().unwrap(),
         local: Some(local.parse().unwrap()),

@@ -31,6 +31,12 @@ impl Token {
         data_dir.join("admin.token")
     }
 
+    /// Where a node keeps the token of its tap, which the admin token does not open.
+    #[must_use]
+    pub fn tap_path(data_dir: &Path) -> PathBuf {
+        data_dir.join("tap.token")
+    }
+
     /// A new random token.
     ///
     /// # Errors
@@ -80,7 +86,7 @@ impl Token {
         if text.len() != LENGTH || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(wrong(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "it holds no admin token",
+                "it holds no token",
             )));
         }
         Ok(Self(Secret::new(text.to_owned())))

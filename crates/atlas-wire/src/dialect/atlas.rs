@@ -12,7 +12,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::Dialect;
 use super::pointer::Pointer;
-use super::read::{Kind, Motion, may_be_json, player};
+use super::read::{Kind, Motion, kind, may_be_json, player};
 use super::scan::{Raw, begin_text, scan};
 
 /// How much of a payload is looked at for a place: it stands at the beginning.
@@ -128,6 +128,10 @@ impl Dialect for Atlas {
 
     fn player(&self, message: &[u8], _text: bool) -> Option<String> {
         player(message, &[&self.player])
+    }
+
+    fn kind(&self, message: &[u8], _text: bool) -> Option<String> {
+        kind(message, &self.kind)
     }
 
     fn state_key(&self, message: &[u8], _text: bool) -> Option<u64> {

@@ -9,7 +9,7 @@ use atlas_base::{Position, Velocity};
 
 use super::Dialect;
 use super::pointer::Pointer;
-use super::read::{Kind, Motion, may_be_json, player};
+use super::read::{Kind, Motion, kind, may_be_json, player};
 use super::scan::{Raw, scan};
 
 /// Horizon's messages.
@@ -74,6 +74,10 @@ impl Dialect for Horizon {
     fn player(&self, message: &[u8], text: bool) -> Option<String> {
         let [outside, inside] = &self.players;
         text.then(|| player(message, &[outside, inside])).flatten()
+    }
+
+    fn kind(&self, message: &[u8], text: bool) -> Option<String> {
+        text.then(|| kind(message, &self.event)).flatten()
     }
 }
 

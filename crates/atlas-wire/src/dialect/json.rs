@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use atlas_base::{Position, Velocity};
 
 use super::pointer::Pointer;
-use super::read::{Kind, may_be_json, number, player};
+use super::read::{Kind, kind, may_be_json, number, player};
 use super::scan::{Raw, scan};
 use super::{Dialect, DialectConfig};
 
@@ -114,5 +114,9 @@ impl Dialect for Json {
 
     fn player(&self, message: &[u8], _text: bool) -> Option<String> {
         player(message, &[&self.player])
+    }
+
+    fn kind(&self, message: &[u8], _text: bool) -> Option<String> {
+        kind(message, &self.kind)
     }
 }

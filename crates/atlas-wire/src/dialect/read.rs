@@ -12,6 +12,8 @@ use super::scan::{Raw, is_text, scan, to_text};
 const COORDINATE_MAX: f64 = 1e300;
 /// The longest player id.
 const PLAYER_BYTES_MAX: usize = 256;
+/// The longest kind that is told.
+const KIND_BYTES_MAX: usize = 64;
 
 /// A kind to compare with, and the quick look whether a message can have it at all.
 pub(super) struct Kind {
@@ -81,6 +83,21 @@ pub(super) fn player(message: &[u8], at: &[&Pointer]) -> Option<String> {
         }
     });
     player
+}
+
+/// The text at a pointer, as a message's kind.
+pub(super) fn kind(message: &[u8], at: &Pointer) -> Option<String> {
+    if at.is_empty() || !may_be_json(message) {
+        return None;
+    }
+    let mut kind = None;
+    scan(message, &[at], |_, raw| {
+        if let Raw::Text(text) = raw {
+            kind = to_text(text, KIND_BYTES_MAX);
+        }
+        ControlFlow::Break(())
+    });
+    kind.filter(|kind| !kind.is_empty())
 }
 
 /// Where in a document a place and a speed stand.

@@ -138,6 +138,42 @@ fn joins_and_players_are_read() {
 }
 
 #[test]
+fn kinds_are_told_in_the_games_own_words() {
+    let of = |name: Name| {
+        build(&DialectConfig {
+            name,
+            ..DialectConfig::default()
+        })
+    };
+    let long = format!("{{\"client\":\"{}\"}}", "k".repeat(65));
+    for (name, message, kind) in [
+        (Name::Json, r#"{"client":"move","x":1}"#, Some("move")),
+        (Name::Json, r#"{"client":"m\u006fve"}"#, Some("move")),
+        (Name::Json, r#"{"client":""}"#, None),
+        (Name::Json, r#"{"client":7}"#, None),
+        (Name::Json, r#"{"server":"hello"}"#, None),
+        (Name::Json, "hello", None),
+        (Name::Json, &long, None),
+        (
+            Name::Atlas,
+            r#"{"message_type":"PlayerMove"}"#,
+            Some("PlayerMove"),
+        ),
+        (
+            Name::Horizon,
+            r#"{"namespace":"p","event":"move"}"#,
+            Some("move"),
+        ),
+        (Name::Opaque, r#"{"client":"move"}"#, None),
+    ] {
+        let found = of(name).kind(message.as_bytes(), true);
+        assert_eq!(found.as_deref(), kind, "{name:?}: {message}");
+    }
+    let binary = of(Name::Horizon).kind(br#"{"event":"move"}"#, false);
+    assert_eq!(binary, None, "Horizon reads text only");
+}
+
+#[test]
 fn rules_may_leave_things_out() {
     let config = |text: &str| -> DialectConfig { serde_json::from_str(text).unwrap() };
     // Two dimensions, nested, in an array.

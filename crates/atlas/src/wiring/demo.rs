@@ -84,7 +84,8 @@ pub(crate) async fn serve(
         ..players::Config::default()
     })?;
     let stats = walkers.stats();
-    let admin = edge::mount(node.admin(), &edge).mount(players::router(stats.clone()));
+    let admin =
+        edge::mount(node.admin(), &edge, node.tap_token()).mount(players::router(stats.clone()));
     node.listen(admin.mount(atlas_console::router())).await?;
     edge::start(&node, edge)?;
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use atlas_edge::Edge;
-use atlas_runtime::admin::Admin;
+use atlas_runtime::admin::{Admin, Token};
 use atlas_runtime::metrics::Registry;
 
 use super::node::Node;
@@ -29,9 +29,11 @@ pub(super) fn build(node: &mut Node) -> Result<Edge, Error> {
     Ok(edge)
 }
 
-/// Mounts the edge's routes.
-pub(super) fn mount(admin: Admin, edge: &Edge) -> Admin {
-    admin.mount(edge.handle().admin_router())
+/// Mounts the edge's routes; the tap is a right of its own.
+pub(super) fn mount(admin: Admin, edge: &Edge, tap: Token) -> Admin {
+    admin
+        .mount(edge.handle().admin_router())
+        .guard("/v1/tap", tap, "tap.token")
 }
 
 /// Starts to serve players.

@@ -52,6 +52,7 @@ pub(super) struct Node {
     logs: Logs,
     token: Token,
     token_file: PathBuf,
+    tap_token: Token,
     reload: Reload,
     /// The route of `POST /v1/reload` until the admin listener takes it, and the requests that come by it.
     reload_route: Router,
@@ -75,6 +76,7 @@ impl Node {
         let reload = signals::listen(&end)?;
         let token_file = Token::path(&data_dir);
         let token = Token::keep(&token_file)?;
+        let tap_token = Token::keep(&Token::tap_path(&data_dir))?;
         let registry = Registry::new(&config.metrics);
         registry.process(VERSION)?;
         let (reload_route, reload_asked) = reload::route();
@@ -87,6 +89,7 @@ impl Node {
             logs,
             token,
             token_file,
+            tap_token,
             reload,
             reload_route,
             reload_asked,
@@ -125,6 +128,11 @@ impl Node {
     /// The console's address with its token; empty before the admin listener listens.
     pub(super) fn console(&self) -> &str {
         self.ready.console.as_deref().unwrap_or_default()
+    }
+
+    /// The token of the tap.
+    pub(super) fn tap_token(&self) -> Token {
+        self.tap_token.clone()
     }
 
     /// Where the admin token lies.

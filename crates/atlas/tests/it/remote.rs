@@ -214,3 +214,81 @@ async fn the_token_is_found_or_asked_for() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn the_tap_names_messages_under_a_token_of_its_own() {
+    let node = demo(4).await;
+    let admin = format!("http://{}", node.listener("admin").unwrap());
+    let tap = |args: &[&str], token: &str| {
+        let args: Vec<&str> = ["tap", "--admin", &admin]
+            .iter()
+            .chain(args)
+            .copied()
+            .collect();
+        atlas(&args)
+            .arg("--token-file")
+            .arg(node.data_dir().join(token))
+    };
+    let lines = stdout(tap(
+        &["--count", "5", "--direction", "in", "--json"],
+        "tap.token",
+    ))
+    .await;
+    let messages: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(messages.len(), 5, "{lines}");
+    for message in &messages {
+        assert_eq!(
+            (&message["direction"], &message["world"]),
+            (&"in".into(), &"main".into())
+        );
+        assert!(
+            message["bytes"].as_u64() > Some(0) && message["kind"].is_string(),
+            "{message}"
+        );
+        let names: Vec<&str> = message
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "at_ms",
+                "direction",
+                "world",
+                "server",
+                "session",
+                "player",
+                "kind",
+                "text",
+                "bytes",
+                "position"
+            ],
+            "nothing of what it says"
+        );
+    }
+    let session = messages[0]["session"].as_str().unwrap();
+    let one = stdout(tap(
+        &["--count", "3", "--session", &session[..8]],
+        "tap.token",
+    ))
+    .await;
+    assert!(
+        one.lines().count() == 3 && one.lines().all(|line| line.contains(&session[..8])),
+        "{one}"
+    );
+
+    let text = said(tap(&[], "admin.token")).await;
+    assert!(
+        text.starts_with("exit code 1")
+            && text.contains("right of its own")
+            && text.contains("tap.token"),
+        "{text}"
+    );
+    let text = said(tap(&["--session", "nobody"], "tap.token")).await;
+    assert!(text.contains("the start of a session's id"), "{text}");
+}

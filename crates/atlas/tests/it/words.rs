@@ -6,7 +6,7 @@ use crate::support::{assert_words, atlas, closed_port, deadline, said, stdout};
 
 #[tokio::test]
 async fn every_command_explains_itself() {
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 19] = [
         &[],
         &["up"],
         &["edge"],
@@ -22,6 +22,7 @@ async fn every_command_explains_itself() {
         &["drain"],
         &["kick"],
         &["reload"],
+        &["tap"],
         &["load"],
         &["demo-server"],
         &["doctor"],
@@ -156,6 +157,7 @@ async fn a_node_that_is_not_there_is_told_with_what_was_tried() {
         &["drain", "west"],
         &["kick", "p-1"],
         &["reload"],
+        &["tap"],
     ] {
         let args: Vec<&str> = command.iter().copied().chain(["--admin", &url]).collect();
         assert_words!(

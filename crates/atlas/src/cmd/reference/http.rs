@@ -98,6 +98,12 @@ const ADMIN: &[Route] = &[
     ),
     route(
         "GET",
+        "/v1/tap",
+        "its own",
+        "what moves as server-sent events: `message` (without what it says), `counts`; by `world`, `server`, `session`, `direction`, `every`, `rate`",
+    ),
+    route(
+        "GET",
         "/v1/demo",
         "yes",
         "what the demo's players counted; 204 unless `atlas up --demo` runs",
