@@ -1,7 +1,15 @@
 //! The edge's metrics: each declared once, here.
 
 use atlas_runtime::Error;
-use atlas_runtime::metrics::{Histogram, IntCounter, IntCounterVec, Registry};
+use atlas_runtime::metrics::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
+
+mod closes;
+mod gauges;
+
+pub(crate) use gauges::declare as declare_gauges;
+
+/// Buckets of what is measured on the workers' clock, which counts milliseconds.
+const COARSE_SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0, 10.0];
 
 /// The edge's metrics; cheap to clone, safe to share.
 #[derive(Clone)]
@@ -16,13 +24,16 @@ pub(crate) struct Metrics {
     pub(crate) bytes_in: IntCounter,
     pub(crate) bytes_out: IntCounter,
     pub(crate) frames_refused: IntCounterVec,
-    pub(crate) closed_by_edge: IntCounterVec,
+    closed_by_edge: IntCounterVec,
     pub(crate) links_lost: IntCounter,
     pub(crate) links_refused: IntCounterVec,
     pub(crate) output_fenced: IntCounter,
     pub(crate) input_lost: IntCounter,
     pub(crate) transfers: IntCounterVec,
     pub(crate) hold_seconds: Histogram,
+    pub(crate) first_answer_seconds: Histogram,
+    pub(crate) dial_seconds: HistogramVec,
+    pub(crate) link_round_trip_seconds: HistogramVec,
     pub(crate) health_checks: IntCounterVec,
     pub(crate) discovery_failures: IntCounterVec,
     pub(crate) control: crate::control::Metrics,
@@ -82,8 +93,8 @@ impl Metrics {
             )?,
             closed_by_edge: registry.counters(
                 "atlas_edge_clients_closed_total",
-                "Clients that the edge closed, by close code.",
-                &["code"],
+                "Clients that the edge closed, by close code and reason (slow-client, rate, message-timeout, ping-timeout, duplicate-player, protocol, kick, drain, stop, server-lost, servers-lost, no-server).",
+                &["code", "reason"],
             )?,
             links_lost: registry.counter(
                 "atlas_edge_links_lost_total",
@@ -122,6 +133,23 @@ impl Metrics {
                 "How long a player's input was held in a transfer that was done.",
                 &HOLD_SECONDS,
             )?,
+            first_answer_seconds: registry.histogram(
+                "atlas_edge_transfer_first_answer_seconds",
+                "Time from the first message that a new server gets of a moved player to its first message for the player.",
+                &HOLD_SECONDS,
+            )?,
+            dial_seconds: registry.histograms(
+                "atlas_edge_dial_seconds",
+                "Time from the dial of a game server to its 101, by world.",
+                &["world"],
+                &COARSE_SECONDS,
+            )?,
+            link_round_trip_seconds: registry.histograms(
+                "atlas_edge_link_round_trip_seconds",
+                "Time from a ping on a player's cooperative link to its pong, by world.",
+                &["world"],
+                &COARSE_SECONDS,
+            )?,
             control: crate::control::Metrics::declare(registry)?,
             tapped: registry.counters(
                 "atlas_edge_tap_messages_total",
@@ -139,5 +167,12 @@ impl Metrics {
                 &["world", "outcome"],
             )?,
         })
+    }
+
+    /// Counts a client that the edge closed.
+    pub(crate) fn closed(&self, code: u16, reason: &str) {
+        self.closed_by_edge
+            .with_label_values(&[code.to_string().as_str(), closes::cause(code, reason)])
+            .inc();
     }
 }

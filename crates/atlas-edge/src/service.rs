@@ -21,10 +21,10 @@ use crate::error::Error;
 use crate::handle::Handle;
 use crate::health;
 use crate::mail::Mailbox;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::players::Players;
 use crate::servers::Roster;
-use crate::shared::{Met, Shared};
+use crate::shared::{Met, Queued, Shared};
 use crate::stream::Stream;
 use crate::tap::Tap;
 use crate::worker::Worker;
@@ -88,6 +88,7 @@ impl Edge {
             tap: Tap::default(),
             mailboxes,
             loads: (0..count).map(|_| AtomicUsize::new(0)).collect(),
+            queued: (0..count).map(|_| Queued::default()).collect(),
             connections: AtomicUsize::new(0),
             connections_max: connections_max(config),
             controls: Controls::default(),
@@ -98,6 +99,7 @@ impl Edge {
             directory: Mutex::new(MemoryDirectory::default()),
             started: Instant::now(),
         });
+        metrics::declare_gauges(registry, &shared).map_err(Error::Metrics)?;
         let mut listener: Option<TcpListener> = Some(listener);
         let mut workers = Vec::new();
         for (index, (poll, receiver)) in prepared.into_iter().enumerate() {

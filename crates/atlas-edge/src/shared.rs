@@ -29,6 +29,17 @@ pub(crate) struct Met {
     pub(crate) observation: Observation,
 }
 
+/// What waits at one worker, as of its last sweep.
+#[derive(Default)]
+pub(crate) struct Queued {
+    /// Bytes for servers.
+    pub(crate) inward: AtomicUsize,
+    /// Bytes for clients.
+    pub(crate) outward: AtomicUsize,
+    /// Clients for whom something waits.
+    pub(crate) paused: AtomicUsize,
+}
+
 /// What all workers of one edge share.
 pub(crate) struct Shared {
     /// This node's id.
@@ -47,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) mailboxes: Vec<Mailbox>,
     /// Connections of each worker.
     pub(crate) loads: Vec<AtomicUsize>,
+    /// What waits at each worker.
+    pub(crate) queued: Vec<Queued>,
     /// Connections of all workers.
     pub(crate) connections: AtomicUsize,
     pub(crate) connections_max: usize,

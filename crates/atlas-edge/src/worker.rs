@@ -43,6 +43,7 @@ mod report;
 mod socket;
 mod stopping;
 mod streams;
+mod switches;
 mod tapping;
 mod timers;
 
@@ -56,6 +57,7 @@ use movable::Movable;
 use plain::Plain;
 use socket::{Pool, Received, Socket};
 use stopping::Stopping;
+use switches::Switch;
 use timers::{Timer, Timers};
 
 /// How long the second side may take to end once the first has.
@@ -147,6 +149,22 @@ struct Tally {
     output_fenced: u64,
 }
 
+/// What waits at this worker, added up in a sweep.
+#[derive(Default)]
+struct Waiting {
+    inward: usize,
+    outward: usize,
+    paused: usize,
+}
+
+impl Waiting {
+    fn note(&mut self, inward: usize, outward: usize) {
+        self.inward += inward;
+        self.outward += outward;
+        self.paused += usize::from(outward > 0);
+    }
+}
+
 /// A socket that has said its last and waits for the other side to do so.
 struct Closing {
     socket: Socket,
@@ -185,6 +203,9 @@ pub(crate) struct Worker {
     message_bytes_max: u64,
     rates: Rates,
     tally: Tally,
+    waiting: Waiting,
+    /// Players who were moved and have not heard of their new server yet.
+    switches: HashMap<usize, Switch>,
     ticked: Moment,
     watched: Moment,
     swept: Moment,
@@ -251,6 +272,8 @@ impl Worker {
             message_bytes_max: view.edge.limits.message_bytes_max.0,
             rates: Rates::new(&view.edge.limits),
             tally: Tally::default(),
+            waiting: Waiting::default(),
+            switches: HashMap::new(),
             ticked: Moment::ZERO,
             watched: Moment::ZERO,
             swept: Moment::ZERO,
@@ -492,6 +515,7 @@ impl Worker {
             self.movable_sweep();
             self.streams_sweep();
             self.links_sweep();
+            self.show_waiting();
             self.settle_machines();
         }
         if self.accept_pending {
@@ -506,6 +530,18 @@ impl Worker {
         for key in over {
             self.closing.remove(key);
         }
+    }
+
+    /// Shows to the rest of the process what the sweep found waiting.
+    fn show_waiting(&mut self) {
+        for (_, link) in &self.links {
+            self.waiting.note(link.socket.backlog_bytes(), 0);
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        let shown = &self.shared.queued[self.index];
+        shown.inward.store(waiting.inward, Ordering::Relaxed);
+        shown.outward.store(waiting.outward, Ordering::Relaxed);
+        shown.paused.store(waiting.paused, Ordering::Relaxed);
     }
 
     fn add_tally(&mut self) {

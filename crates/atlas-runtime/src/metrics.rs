@@ -347,7 +347,8 @@ impl Collector for Computed {
 
 impl Computed {
     fn metric(&self, labels: Vec<String>, value: f64) -> proto::Metric {
-        let pairs = self
+        // By name, as those of all other metrics are.
+        let mut pairs: Vec<_> = self
             .description
             .variable_labels
             .iter()
@@ -357,8 +358,10 @@ impl Computed {
                 pair.set_name(name.clone());
                 pair.set_value(value);
                 pair
-            });
-        let mut metric = proto::Metric::from_label(pairs.collect());
+            })
+            .collect();
+        pairs.sort_by(|one, other| one.name().cmp(other.name()));
+        let mut metric = proto::Metric::from_label(pairs);
         if self.kind == Kind::Counter {
             let mut counter = proto::Counter::default();
             counter.set_value(value);

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use atlas_base::SessionId;
+use atlas_base::{Moment, SessionId};
 use atlas_wire::upgrade::{
     BadAnswer, Forwarding, Head, Limits, LinkAnswer, LinkHeaders, LinkKind, ServerAnswer,
     ServerRequest, Switched,
@@ -31,6 +31,7 @@ pub(super) struct Dial {
     player: Option<Arc<str>>,
     key: [u8; 16],
     asks_link: bool,
+    begun: Moment,
     buffer: Vec<u8>,
     owner: DialOwner,
 }
@@ -130,6 +131,7 @@ impl Worker {
             player: order.player,
             key: self.random.random(),
             asks_link: order.asks_link,
+            begun: self.now,
             buffer: Vec::new(),
             owner: order.owner,
         });
@@ -252,6 +254,11 @@ impl Worker {
     /// The server has answered 101.
     fn dial_switched(&mut self, key: usize, switched: Switched, length: usize) {
         let dial = &self.dials[key];
+        let took = self.shared.now().saturating_since(dial.begun);
+        let histogram = &self.shared.metrics.dial_seconds;
+        histogram
+            .with_label_values(&[&dial.world.name])
+            .observe(took.as_secs_f64());
         if dial.asks_link {
             match (switched.link, dial.server.config.link) {
                 (LinkAnswer::Cooperative, _) => dial.server.learn(Speaks::Cooperative),

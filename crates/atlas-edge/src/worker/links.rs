@@ -1,6 +1,7 @@
 //! Movable sessions, the servers' side: links, their game messages to the client, their control messages to the machine.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atlas_base::Moment;
 
@@ -402,6 +403,7 @@ impl Worker {
             owner.about.messages_out += *messages;
             self.tally.messages_out += *messages;
             self.movable_send_client(session, outgoing);
+            self.switch_answered(session);
         }
         outgoing.clear();
         *messages = 0;
@@ -440,6 +442,17 @@ impl Worker {
         else {
             return;
         };
+        if let FromServer::Pong(pong) = &message {
+            let now = self.now.as_millis();
+            let millis = Duration::from_millis(now.saturating_sub(pong.at));
+            // Who answers what was not asked says nothing about the way.
+            if pong.at <= now && millis <= world.settings.lease {
+                let histogram = &self.shared.metrics.link_round_trip_seconds;
+                histogram
+                    .with_label_values(&[&world.name])
+                    .observe(millis.as_secs_f64());
+            }
+        }
         match orders::answer(message, &world, &mut link.parts) {
             Ok(Some((epoch, answer))) => {
                 let event = Event::Answer {

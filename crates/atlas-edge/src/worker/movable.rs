@@ -575,6 +575,7 @@ impl Worker {
             && let Some(link) = session.machine.forwards()
         {
             session.machine.forwarded(*messages);
+            self.switch_asked(key);
             self.link_send(key, link, outgoing);
         }
         outgoing.clear();
@@ -607,6 +608,7 @@ impl Worker {
             .iter_mut()
             .filter(|(_, session)| !session.ended)
         {
+            self.waiting.note(0, session.client.backlog_bytes());
             let quiet = self.now.saturating_since(session.heard);
             if session
                 .unfinished
@@ -650,11 +652,7 @@ impl Worker {
     fn movable_refuse(&mut self, key: usize, code: CloseCode, reason: String) {
         // A client that is closing already is not closed once more.
         if self.movable.get(key).is_some_and(|session| !session.ended) {
-            self.shared
-                .metrics
-                .closed_by_edge
-                .with_label_values(&[&code.to_string()])
-                .inc();
+            self.shared.metrics.closed(code.0, &reason);
         }
         self.movable_client_ended(key, code, reason);
     }
@@ -691,6 +689,7 @@ impl Worker {
     fn movable_finish(&mut self, key: usize) {
         let mut session = self.movable.remove(key);
         self.keys.remove(&session.about.id);
+        self.switches.remove(&key);
         for link in std::mem::take(&mut session.links) {
             self.link_remove(link);
         }

@@ -454,11 +454,7 @@ impl Worker {
         }
         session.client.end();
         session.link.end();
-        self.shared
-            .metrics
-            .closed_by_edge
-            .with_label_values(&[&code.to_string()])
-            .inc();
+        self.shared.metrics.closed(code.0, reason);
         self.plain_drop_input(key);
     }
 
@@ -497,6 +493,8 @@ impl Worker {
         let message_timeout = *self.view.edge.limits.message_timeout;
         let mut over = Vec::new();
         for (key, session) in &mut self.plain {
+            self.waiting
+                .note(session.link.backlog_bytes(), session.client.backlog_bytes());
             let unfinished = session.from_client.unfinished_for(self.now);
             if unfinished > message_timeout && session.link.backlog_bytes() == 0 {
                 over.push((key, CloseCode::POLICY, "a message took too long to end"));

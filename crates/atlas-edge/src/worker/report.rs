@@ -59,6 +59,7 @@ impl Worker {
             }
             Command::Deliver { link, message } => {
                 self.join_record(key, &message);
+                self.switch_asked(key);
                 self.link_send(key, link, &message);
             }
             Command::CloseLink { link } => self.link_close(key, link),
@@ -69,7 +70,11 @@ impl Worker {
                 let session = &self.movable[key];
                 let server = session.about.world.server(server).cloned();
                 if let (Some(server), Some(session)) = (server, self.movable.get_mut(key)) {
+                    let moved = session.about.server.id != server.id;
                     session.about.server = server;
+                    if moved {
+                        self.switch_begun(key);
+                    }
                 }
             }
             Command::CompareAndSet {
@@ -97,11 +102,7 @@ impl Worker {
                 self.again.push_back(Again::MovableClient(key));
             }
             Command::CloseClient { code, reason } => {
-                self.shared
-                    .metrics
-                    .closed_by_edge
-                    .with_label_values(&[&code.to_string()])
-                    .inc();
+                self.shared.metrics.closed(code, &reason);
                 self.movable[key].farewell = Some((CloseCode(code), reason));
             }
             Command::NotifyReset {

@@ -173,7 +173,7 @@ async fn whoever_cannot_be_moved_is_closed_at_the_deadline_and_told_when_to_come
             assert_eq!(report[field], value, "{field} of {report}");
         }
         assert_eq!(
-            edge.metric("atlas_edge_clients_closed_total{code=\"1012\"}"),
+            edge.metric("atlas_edge_clients_closed_total{code=\"1012\",reason=\"drain\"}"),
             2
         );
     }

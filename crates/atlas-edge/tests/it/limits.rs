@@ -143,7 +143,7 @@ async fn a_client_that_takes_nothing_is_closed_once_patience_ends() {
     .await
     .unwrap();
     assert_eq!(
-        edge.metric("atlas_edge_clients_closed_total{code=\"1013\"}"),
+        edge.metric("atlas_edge_clients_closed_total{code=\"1013\",reason=\"slow-client\"}"),
         1
     );
 }

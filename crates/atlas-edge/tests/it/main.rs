@@ -15,6 +15,7 @@ mod handshake;
 mod health;
 mod hostile;
 mod limits;
+mod metrics;
 mod placement;
 mod plain_moves;
 mod players;

@@ -62,6 +62,16 @@ pub(super) const TABLE: &[ForeignName] = &[
     name("max_connections", "edge.max-connections", ""),
     name("max_clients", "edge.max-connections", ""),
     name("maxclients", "edge.max-connections", ""),
+    name(
+        "max_players",
+        "world.NAME.servers[].capacity",
+        "each server has its own",
+    ),
+    name(
+        "idle_timeout",
+        "edge.limits.ping-timeout",
+        "a client that answers pings is not idle",
+    ),
     name("max_message_size", "edge.limits.message-bytes-max", ""),
     name(
         "rate_limit",

@@ -136,15 +136,25 @@ impl Stage {
         value.map_or(0, |value| value.parse().unwrap())
     }
 
+    /// The sum of the metrics whose lines begin so.
+    async fn metrics(&self, start: &str) -> u64 {
+        let http = Http::new(self.node.listener("admin").unwrap());
+        let text = http.get("/metrics", deadline()).await.unwrap().text();
+        let lines = text.lines().filter(|line| line.starts_with(start));
+        lines
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            .sum()
+    }
+
     /// Waits until the edge has counted so many closes with this code, and demands that it counts no more.
     pub(crate) async fn closed_with(&self, code: u16, count: u64) {
-        let name = format!("atlas_edge_clients_closed_total{{code=\"{code}\"}}");
+        let start = format!("atlas_edge_clients_closed_total{{code=\"{code}\",");
         eventually_async(deadline(), "the closes to be counted", async || {
-            (self.metric(&name).await >= count).then_some(())
+            (self.metrics(&start).await >= count).then_some(())
         })
         .await
         .unwrap();
-        assert_eq!(self.metric(&name).await, count);
+        assert_eq!(self.metrics(&start).await, count);
     }
 
     /// What the edge has logged so far.
