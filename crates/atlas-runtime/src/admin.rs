@@ -17,11 +17,10 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-use crate::{AdminConfig, Error, Logs, metrics, net};
+use crate::{AdminConfig, Error, Logs, http, metrics, net};
 
 mod guard;
 mod problem;
-mod serve;
 mod token;
 
 #[cfg(test)]
@@ -159,8 +158,14 @@ impl Listening {
     /// # Errors
     /// [`Error::Serve`] if the listener fails for good.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let ended = serve::serve(self.listener, self.router, self.connections_max, shutdown).await;
-        ended.map_err(|source| Error::Serve {
+        let ended = http::serve_on(
+            "admin",
+            self.listener,
+            self.router,
+            self.connections_max,
+            shutdown,
+        );
+        ended.await.map_err(|source| Error::Serve {
             address: self.address,
             source,
         })

@@ -71,6 +71,7 @@
 pub mod admin;
 pub mod config;
 mod error;
+pub mod http;
 pub mod logs;
 pub mod metrics;
 pub mod net;

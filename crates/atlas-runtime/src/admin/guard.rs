@@ -17,16 +17,7 @@ use axum::{
 };
 
 use super::{Problem, Token};
-
-/// Both ends of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peer {
-    /// Whoever asks.
-    pub(super) remote: SocketAddr,
-    /// The address of ours that was dialled, which is more than the listener knows when it listens on all of them.
-    /// `None` if the connection broke before it could be asked for.
-    pub(super) local: Option<SocketAddr>,
-}
+use crate::http::Peer;
 
 /// What the guard knows.
 #[derive(Debug)]

@@ -10,10 +10,8 @@ use tokio::{
     time,
 };
 
-use super::{
-    guard::{Peer, Verdict},
-    *,
-};
+use super::{guard::Verdict, *};
+use crate::http::Peer;
 use crate::{MetricsConfig, logs};
 
 const DEADLINE: Duration = Duration::from_secs(10);

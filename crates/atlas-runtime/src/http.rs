@@ -1,6 +1,6 @@
-//! The loop that takes connections: at most so many, each with a time for its request's head.
+//! HTTP listeners: the loop that takes connections, at most so many, each with a time for its request's head.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
 use hyper::server::conn::http1;
@@ -15,8 +15,6 @@ use tokio::{
     time,
 };
 
-use super::guard::Peer;
-
 /// How long a connection may take to name what it wants, also between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests under way may take once the listener is asked to end; streams are cut then.
@@ -24,8 +22,36 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The pause after the system refused a connection (no descriptors left), instead of asking at once again.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers until `shutdown` is over, and a grace longer. An error is one that the listener cannot get over.
-pub(super) async fn serve(
+/// Both ends of a connection. Handlers get it as `ConnectInfo<Peer>`.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// Whoever asks.
+    pub remote: SocketAddr,
+    /// The address of ours that was dialled, which is more than the listener knows when it listens on all of them.
+    /// `None` if the connection broke before it could be asked for.
+    pub local: Option<SocketAddr>,
+}
+
+/// Answers on a listener that does not block ([`net::bind`](crate::net::bind)) until `shutdown` is over, and a second
+/// longer: requests under way may end, streams are cut. Connections past `connections_max` wait. `name` is the
+/// listener's in the log.
+///
+/// # Errors
+/// Those that the listener cannot get over.
+pub async fn serve(
+    name: &'static str,
+    listener: std::net::TcpListener,
+    router: Router,
+    connections_max: usize,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    serve_on(name, listener, router, connections_max, shutdown).await
+}
+
+/// As [`serve`], on a listener of tokio's.
+pub(crate) async fn serve_on(
+    name: &'static str,
     listener: TcpListener,
     router: Router,
     connections_max: usize,
@@ -47,7 +73,8 @@ pub(super) async fn serve(
                         remote,
                         local: stream.local_addr().ok(),
                     };
-                    let connection = connection(stream, peer, router.clone(), ending.subscribe());
+                    let connection =
+                        connection(name, stream, peer, router.clone(), ending.subscribe());
                     open.spawn(async move {
                         connection.await;
                         drop(place);
@@ -57,7 +84,7 @@ pub(super) async fn serve(
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) if is_of_the_system(&error) => {
-                    tracing::warn!(%error, "the admin listener cannot accept");
+                    tracing::warn!(listener = name, %error, "a listener cannot accept");
                     time::sleep(PAUSE).await;
                 }
                 Err(error) => return Err(error),
@@ -76,6 +103,7 @@ pub(super) async fn serve(
 }
 
 async fn connection(
+    name: &'static str,
     stream: TcpStream,
     peer: Peer,
     router: Router,
@@ -96,7 +124,7 @@ async fn connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, remote = %peer.remote, "admin connection ended");
+        tracing::debug!(listener = name, %error, remote = %peer.remote, "a connection ended");
     }
 }
 
