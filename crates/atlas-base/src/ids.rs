@@ -80,6 +80,10 @@ id! {
     /// One attempt to move a session's authority from one server to another.
     TransferId
 }
+id! {
+    /// One registration of a game server, by which it says that it lives and that it leaves.
+    RegistrationId
+}
 
 /// The bits of UUID text in its hyphenated form. The other forms that the library reads (braces, URN, no hyphens)
 /// are refused, so that an id has one spelling on the wire.

@@ -18,7 +18,7 @@ mod span;
 
 pub use epoch::Epoch;
 pub use error::Error;
-pub use ids::{SessionId, TransferId};
+pub use ids::{RegistrationId, SessionId, TransferId};
 pub use moment::Moment;
 pub use position::{Position, Velocity};
 pub use secret::Secret;

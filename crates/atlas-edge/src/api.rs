@@ -58,6 +58,8 @@ pub struct ServerView {
     pub world: String,
     /// Where it listens.
     pub address: String,
+    /// Who tells of it: `config`, `file`, or `registration`.
+    pub source: String,
     /// `active`, `draining`, `drained` or `down`.
     pub state: String,
     /// `healthy`, `suspect` or `down`.
@@ -91,6 +93,7 @@ impl ServerView {
             id: server.config.name.clone(),
             world: world.name.to_string(),
             address: server.config.address.clone(),
+            source: server.source.name().to_owned(),
             state: state.to_owned(),
             health: health.to_string(),
             link: match server.speaks() {

@@ -408,6 +408,9 @@ impl Config {
                 "is on, but nobody is trusted to say who the client is; name the proxies in edge.trusted-proxies".into(),
             );
         }
+        for (key, what) in self.edge.registration.problems() {
+            complain(format!("edge.registration.{key}"), what.into());
+        }
         for (name, world) in &self.worlds {
             let at = |key: &str| format!("world.{name}.{key}");
             if self.worlds.len() > 1 && world.hosts.is_empty() && world.paths.is_empty() {

@@ -197,6 +197,12 @@ impl Handle {
             server: Arc::clone(&server),
         });
         drain.progress().left = server.places() as usize;
+        // Servers that register come and go: with the last that is known of one, its drain is forgotten.
+        let view = self.shared.view.load();
+        known.retain(|(world, server), drain| {
+            let known = view.world(world).and_then(|world| world.server(*server));
+            known.is_some() || drain.progress().stage == Stage::Draining
+        });
         server.drain(Some(drain.deadline));
         let view = drain.view(now);
         known.insert(key, drain);

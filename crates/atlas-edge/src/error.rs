@@ -25,8 +25,8 @@ pub enum Error {
     /// The configuration cannot work; each problem names its key.
     #[error("the edge's configuration cannot work: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Config(Vec<Problem>),
-    /// The players' listener could not be opened.
-    #[error("the players' listener could not be opened")]
+    /// The listener of players, or of servers that register, could not be opened.
+    #[error("a listener of the edge could not be opened")]
     Listen(#[source] atlas_runtime::Error),
     /// A metric could not be declared.
     #[error("the edge's metrics could not be declared")]

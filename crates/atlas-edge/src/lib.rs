@@ -7,6 +7,7 @@
 //! - a **worker** (`worker.rs`) is a thread with its own epoll and its own sessions; on the way of a message nothing is
 //!   shared, locked or awaited. `worker/plain.rs` relays frames as they came; `worker/movable.rs` (clients) and
 //!   `worker/links.rs` (servers) carry whole messages and obey the state machine of `atlas-world`;
+//! - `discovery/` finds servers: a watched file, registration over HTTP;
 //! - `servers.rs` is the view of worlds and servers that all workers read, `placement.rs` the choice among them,
 //!   `health.rs` their health, `players.rs` who is here;
 //! - `handle.rs` and `admin.rs` are the outside's way in, `stream.rs` the map's, `tap.rs` what

@@ -40,6 +40,7 @@ pub(crate) struct Metrics {
     pub(crate) drained: IntCounterVec,
     pub(crate) duplicate_players: IntCounterVec,
     pub(crate) tapped: IntCounterVec,
+    pub(crate) registration: crate::discovery::registration::Metrics,
 }
 
 impl Metrics {
@@ -156,6 +157,7 @@ impl Metrics {
                 "Messages for listeners of the tap that have left, by outcome (shown, left-out).",
                 &["outcome"],
             )?,
+            registration: crate::discovery::registration::Metrics::declare(registry)?,
             drained: registry.counters(
                 "atlas_edge_drained_sessions_total",
                 "Players of servers that were emptied, by world and outcome (moved, dropped, gone).",

@@ -12,11 +12,12 @@ use crate::handle::Handle;
 use crate::servers::{Roster, Server, View};
 
 /// Keys whose new value waits for a restart: what was opened at the start stays open.
-const RESTART: [&str; 4] = [
+const RESTART: [&str; 5] = [
     "edge.listen",
     "edge.max-connections",
     "edge.workers",
     "edge.registration.listen",
+    "edge.registration.connections-max",
 ];
 
 /// What a reload changed. Servers are named `WORLD/SERVER`, keys as in the configuration.
@@ -90,7 +91,7 @@ fn keep_what_was_opened(running: &EdgeConfig, wanted: &mut EdgeConfig) -> Vec<St
             waits.push(key.to_owned());
         }
     };
-    let [listen, connections, workers, registration] = RESTART;
+    let [listen, connections, workers, registration, calls] = RESTART;
     keep(wanted.listen != running.listen, listen);
     keep(
         wanted.max_connections != running.max_connections,
@@ -101,10 +102,15 @@ fn keep_what_was_opened(running: &EdgeConfig, wanted: &mut EdgeConfig) -> Vec<St
         wanted.registration.listen != running.registration.listen,
         registration,
     );
+    keep(
+        wanted.registration.connections_max != running.registration.connections_max,
+        calls,
+    );
     wanted.listen = running.listen;
     wanted.max_connections = running.max_connections;
     wanted.workers = running.workers;
     wanted.registration.listen = running.registration.listen;
+    wanted.registration.connections_max = running.registration.connections_max;
     waits
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Server {
     /// Where the address led when it was last told of.
     pub(crate) target: SocketAddr,
     pub(crate) region: Option<atlas_world::Region>,
+    /// Who tells of it.
+    pub(crate) source: Source,
     /// Since when nobody tells of it any more: it gets nothing new, and is forgotten once its sessions are gone.
     pub(crate) removed: Option<Moment>,
     life: Arc<Life>,
@@ -95,6 +97,7 @@ impl Server {
             config: entry.config,
             address: entry.address,
             target: entry.target,
+            source: entry.source,
             removed: None,
             life,
         }
@@ -102,7 +105,10 @@ impl Server {
 
     /// Whether this is what the entry tells.
     fn is(&self, entry: &Entry) -> bool {
-        self.removed.is_none() && self.config == entry.config && self.target == entry.target
+        self.removed.is_none()
+            && self.config == entry.config
+            && self.target == entry.target
+            && self.source == entry.source
     }
 
     /// The same server as it is told of now.
@@ -118,6 +124,7 @@ impl Server {
             address: self.address.clone(),
             target: self.target,
             region: None,
+            source: self.source,
             removed: Some(now),
             life: Arc::clone(&self.life),
         }
@@ -229,21 +236,22 @@ impl Server {
     }
 
     /// Takes note of whether it says that it takes players.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "said by registered servers alone")
-    )]
     pub(crate) fn report_accepting(&self, accepting: bool) {
         self.life.closed.store(!accepting, Ordering::Relaxed);
     }
 
     /// Takes note of whether it misses its heartbeats.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "said by registered servers alone")
-    )]
     pub(crate) fn set_late(&self, late: bool) {
         self.life.late.store(late, Ordering::Relaxed);
+    }
+
+    /// Another process runs behind its address: what the one before said counts no more, and it comes slowly.
+    pub(crate) fn begin_anew(&self, now: Moment) {
+        self.report_load(f32::NAN);
+        self.report_accepting(true);
+        self.set_late(false);
+        self.learn(Speaks::Unknown);
+        self.came_at(now);
     }
 
     /// Until when it is being emptied; none if it is not.
@@ -291,7 +299,10 @@ mod tests {
             address: "ws://127.0.0.1:1".into(),
             ..config
         };
-        Server::new(ServerId(0), Entry::resolve(&config).unwrap())
+        Server::new(
+            ServerId(0),
+            Entry::resolve(&config, Source::Config).unwrap(),
+        )
     }
 
     #[test]
@@ -332,6 +343,20 @@ mod tests {
         assert_eq!(server.health(), HealthState::Suspect);
         server.set_late(false);
         assert_eq!(server.health(), HealthState::Healthy);
+    }
+
+    #[test]
+    fn another_process_at_the_address_is_not_held_to_what_the_last_one_said() {
+        let server = server(ServerConfig::default());
+        server.report_accepting(false);
+        server.set_late(true);
+        server.report_load(0.9);
+        server.learn(Speaks::Cooperative);
+        server.begin_anew(Moment::from_millis(7));
+        assert!(server.may_enter() && server.load().is_none());
+        assert_eq!(server.health(), HealthState::Healthy);
+        assert_eq!(server.speaks(), Speaks::Unknown);
+        assert!(server.warmth(Moment::from_millis(7)) < 0.2);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::{Config, Count};
 use crate::control::{self, Controls};
 use crate::discovery;
+use crate::discovery::registration::{self, Registrations};
 use crate::drain::{self, Drains};
 use crate::error::Error;
 use crate::handle::Handle;
@@ -40,15 +41,17 @@ pub struct Edge {
     workers: Vec<Worker>,
     met: mpsc::Receiver<Met>,
     listen: SocketAddr,
+    registration: Option<TcpListener>,
 }
 
 impl Edge {
-    /// Checks the configuration, binds the players' listener and makes the workers.
+    /// Checks the configuration, binds the listeners of players and of servers that register, and makes the workers.
     ///
     /// `node` is this node's id.
     ///
     /// # Errors
-    /// [`Error::Config`], [`Error::Resolve`], [`Error::Listen`], [`Error::Worker`]; nothing is left behind.
+    /// [`Error::Config`], [`Error::Resolve`], [`Error::Discovery`], [`Error::Listen`], [`Error::Worker`]; nothing is left
+    /// behind.
     pub fn build(config: &Config, node: &str, registry: &Registry) -> Result<Self, Error> {
         let problems = config.problems();
         if !problems.is_empty() {
@@ -62,6 +65,9 @@ impl Edge {
         let at_worker = |worker| move |source| Error::Worker { worker, source };
         listener.set_nonblocking(true).map_err(at_worker(0))?;
         let listen = listener.local_addr().map_err(at_worker(0))?;
+        let registration = config.edge.registration.listen.address();
+        let bind = |address| atlas_runtime::net::bind(address, "edge.registration.listen");
+        let registration = registration.map(bind).transpose().map_err(Error::Listen)?;
 
         let count = match config.edge.workers {
             Count::Auto => std::thread::available_parallelism().map_or(1, usize::from),
@@ -94,6 +100,7 @@ impl Edge {
             controls: Controls::default(),
             drains: Drains::default(),
             players: Players::default(),
+            registrations: Registrations::default(),
             met: met_sender,
             addresses: Mutex::default(),
             directory: Mutex::new(MemoryDirectory::default()),
@@ -111,12 +118,18 @@ impl Edge {
             workers,
             met,
             listen,
+            registration,
         })
     }
 
     /// Where players connect: the real port if the configuration said 0.
     pub fn listen(&self) -> SocketAddr {
         self.listen
+    }
+
+    /// Where servers register: the real port if the configuration said 0; none if they cannot.
+    pub fn registration(&self) -> Option<SocketAddr> {
+        self.registration.as_ref()?.local_addr().ok()
     }
 
     /// The way in while it serves.
@@ -141,6 +154,9 @@ impl Edge {
                 .map_err(Error::Spawn)?;
         }
         let (shared, met) = (self.shared, self.met);
+        if let Some(listener) = self.registration {
+            start_registration(&shared, listener, tasks);
+        }
         let controls = control::watch(shared.clone());
         tasks.spawn(Kind::CHORE, "edge-control", async move {
             controls.await;
@@ -168,6 +184,22 @@ impl Edge {
         });
         Ok(())
     }
+}
+
+/// Lets servers register, and looks who of them fell silent.
+fn start_registration(shared: &Arc<Shared>, listener: TcpListener, tasks: &Tasks) {
+    let router = registration::router(Arc::clone(shared));
+    let connections_max = shared.view.load().edge.registration.connections_max as usize;
+    let shutdown = tasks.shutdown().clone();
+    tasks.spawn(Kind::SERVICE, "edge-registration", async move {
+        let over = async move { shutdown.draining().await };
+        atlas_runtime::http::serve("registration", listener, router, connections_max, over).await
+    });
+    let silence = registration::watch(Arc::clone(shared));
+    tasks.spawn(Kind::CHORE, "edge-heartbeats", async move {
+        silence.await;
+        Ok::<(), Error>(())
+    });
 }
 
 /// How many players may be connected at once: two descriptors each, and a fifth of one more where sessions move.

@@ -14,6 +14,7 @@ use atlas_world::{Directory as _, MemoryDirectory, Outcome, Record, ServerId};
 use tokio::sync::{mpsc, watch};
 
 use crate::control::Controls;
+use crate::discovery::registration::Registrations;
 use crate::drain::Drains;
 use crate::mail::{Mail, Mailbox};
 use crate::metrics::Metrics;
@@ -69,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) drains: Drains,
     /// Who is here.
     pub(crate) players: Players,
+    /// Servers that registered themselves.
+    pub(crate) registrations: Registrations,
     /// To the health checks; bounded, and what does not fit is not needed: the server is failing loudly enough.
     pub(crate) met: mpsc::Sender<Met>,
     /// Connections by address, where they are limited.

@@ -94,8 +94,8 @@ impl AtlasBuilder {
 
     /// Starts it and waits for the ready file.
     ///
-    /// The child gets `--ready-file`, the data directory (`ATLAS_NODE__DATA_DIR`), no `ATLAS_CONFIG` of ours, and an
-    /// `ATLAS_HOME` of its own.
+    /// The child gets `--ready-file`, the data directory (`ATLAS_NODE__DATA_DIR`), no `ATLAS_CONFIG` of ours, an
+    /// `ATLAS_HOME` of its own, and any port for servers that register, unless a file or variable of it names one.
     ///
     /// # Errors
     /// [`Error::Start`], [`Error::Ended`] (with its stderr) if it ends first, [`Error::Late`] at the deadline.
@@ -174,6 +174,17 @@ impl AtlasBuilder {
                 Some(data_dir.to_string_lossy().into_owned()),
             ),
         ];
+        if ready_name.is_some()
+            && !self
+                .files
+                .iter()
+                .any(|(_, text)| text.contains("registration"))
+        {
+            variables.push((
+                "ATLAS_EDGE__REGISTRATION__LISTEN".to_owned(),
+                Some("127.0.0.1:0".to_owned()),
+            ));
+        }
         variables.extend(self.variables);
         let binary = self.binary.map_or_else(find_binary, Ok)?;
         Ok((Process::start(&binary, &args, &variables)?, dir, data_dir))

@@ -305,7 +305,7 @@ impl Setting {
         text
     }
 
-    /// Lifts the limits on one player's rate, in editions of the edge that have them.
+    /// Lifts the limits on one player's rate and opens no port for servers, in editions of the edge that have them.
     fn unlimited(&self) -> String {
         let example = Command::new(&self.atlas)
             .args(["config", "example", "edge"])
@@ -320,11 +320,16 @@ impl Setting {
                     .any(|line| line.trim_start_matches(['#', ' ']).starts_with(key))
             })
             .collect();
-        if lifted.is_empty() {
-            return String::new();
+        let mut text = String::new();
+        if !lifted.is_empty() {
+            let lines: Vec<String> = lifted.iter().map(|key| format!("{key} = 0\n")).collect();
+            text = format!("[edge.limits]\n{}", lines.concat());
         }
-        let lines: Vec<String> = lifted.iter().map(|key| format!("{key} = 0\n")).collect();
-        format!("[edge.limits]\n{}", lines.concat())
+        if example.contains("[edge.registration]") {
+            // No server registers here, and another edge may have the port.
+            text.push_str("[edge.registration]\nlisten = \"off\"\n");
+        }
+        text
     }
 }
 

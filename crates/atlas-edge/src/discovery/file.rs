@@ -61,7 +61,7 @@ pub(crate) fn read(path: &Path, world: &WorldConfig) -> Result<Option<Vec<Entry>
             .collect();
         return Err(wrong(lines.join("; ")));
     }
-    Entry::resolve_all(&servers).map(Some)
+    Entry::resolve_all(&servers, Source::File).map(Some)
 }
 
 /// When a file was written, and how long it is.

@@ -30,6 +30,7 @@ pub(crate) struct Entry {
     pub(crate) config: ServerConfig,
     pub(crate) address: Address,
     pub(crate) target: SocketAddr,
+    pub(crate) source: Source,
 }
 
 impl Entry {
@@ -37,7 +38,7 @@ impl Entry {
     ///
     /// # Errors
     /// [`Error::Config`], [`Error::Resolve`].
-    pub(crate) fn resolve(config: &ServerConfig) -> Result<Self, Error> {
+    pub(crate) fn resolve(config: &ServerConfig, source: Source) -> Result<Self, Error> {
         let address = parse_address(&config.address).map_err(|what| {
             Error::Config(vec![Problem {
                 key: config.name.clone(),
@@ -48,12 +49,17 @@ impl Entry {
             target: address.resolve(&config.name)?,
             config: config.clone(),
             address,
+            source,
         })
     }
 
     /// As [`Entry::resolve`], for many.
-    pub(crate) fn resolve_all(servers: &[ServerConfig]) -> Result<Vec<Self>, Error> {
-        servers.iter().map(Self::resolve).collect()
+    pub(crate) fn resolve_all(
+        servers: &[ServerConfig],
+        source: Source,
+    ) -> Result<Vec<Self>, Error> {
+        let resolve = |server| Self::resolve(server, source);
+        servers.iter().map(resolve).collect()
     }
 }
 
@@ -66,6 +72,17 @@ pub(crate) enum Source {
     File,
     /// They themselves, over HTTP.
     Registration,
+}
+
+impl Source {
+    /// Its name in the admin API.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::File => "file",
+            Self::Registration => "registration",
+        }
+    }
 }
 
 /// Who is told of, by whom. Cheap enough to be copied for each change, so that one that fails changes nothing.
@@ -94,7 +111,7 @@ impl Roster {
         for (name, world) in &config.worlds {
             let globe = Globe::open(&world.geographic)?;
             roster.globes.insert(name.clone(), Arc::new(globe));
-            let entries = Entry::resolve_all(&world.servers)?;
+            let entries = Entry::resolve_all(&world.servers, Source::Config)?;
             roster.tell(name, Source::Config, entries);
             if let Some(path) = file::path(world) {
                 let found = file::read(path, world)?;

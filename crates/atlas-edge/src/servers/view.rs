@@ -6,7 +6,7 @@ use atlas_base::Position;
 use atlas_wire::dialect::{Dialect, Name};
 use atlas_world::{Regions, ServerId, Settings};
 
-use super::Server;
+use super::{Server, Source};
 use crate::config::{EdgeConfig, RegionsMode, WorldConfig};
 use crate::globe::Globe;
 
@@ -59,7 +59,8 @@ impl World {
             .filter(|server| server.removed.is_none() || server.places() > 0)
     }
 
-    /// Whether plain sessions can be moved: somebody to move to, and a message to introduce the player by.
+    /// Whether plain sessions can be moved: a message to introduce the player by, and somebody to move to; where servers
+    /// come by themselves, now or later.
     pub(crate) fn moves_plain(&self) -> bool {
         let dialect = &self.config.dialect;
         let joins = match dialect.name {
@@ -67,13 +68,11 @@ impl World {
             Name::Json => !dialect.join.kind.is_empty(),
             Name::Atlas | Name::Horizon => true,
         };
+        let mut active = self.servers.iter().filter(|server| server.is_active());
         joins
-            && self
-                .servers
-                .iter()
-                .filter(|server| server.is_active())
-                .nth(1)
-                .is_some()
+            && active
+                .next()
+                .is_some_and(|first| first.source != Source::Config || active.next().is_some())
     }
 
     /// The split that a new player of this key belongs to, by its index.
@@ -131,8 +130,8 @@ impl View {
         self.worlds.iter().find(|world| *world.name == *name)
     }
 
-    /// The world a request belongs to: by host, then by the longest path, else the one without either.
-    pub(crate) fn route(&self, host: &str, path: &str) -> Option<&Arc<World>> {
+    /// The world that has this value of the `Host` header among its hosts, with or without a port.
+    pub(crate) fn of_host(&self, host: &str) -> Option<&Arc<World>> {
         let host = host.rsplit_once(':').map_or(host, |(name, port)| {
             if port.bytes().all(|byte| byte.is_ascii_digit()) {
                 name
@@ -140,15 +139,17 @@ impl View {
                 host
             }
         });
-        let by_host = || {
-            self.open().find(|world| {
-                world
-                    .config
-                    .hosts
-                    .iter()
-                    .any(|known| known.eq_ignore_ascii_case(host))
-            })
-        };
+        self.open().find(|world| {
+            world
+                .config
+                .hosts
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(host))
+        })
+    }
+
+    /// The world a request belongs to: by host, then by the longest path, else the one without either.
+    pub(crate) fn route(&self, host: &str, path: &str) -> Option<&Arc<World>> {
         let by_path = || {
             let lengths = self.open().filter_map(|world| {
                 let fits = |prefix: &&String| {
@@ -176,10 +177,11 @@ impl View {
             self.open()
                 .find(|world| world.config.hosts.is_empty() && world.config.paths.is_empty())
         };
-        by_host().or_else(by_path).or_else(by_default)
+        self.of_host(host).or_else(by_path).or_else(by_default)
     }
 
-    fn open(&self) -> impl Iterator<Item = &Arc<World>> {
+    /// The worlds that the configuration has.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &Arc<World>> {
         self.worlds.iter().filter(|world| !world.removed)
     }
 }

@@ -19,6 +19,7 @@ mod metrics;
 mod placement;
 mod plain_moves;
 mod players;
+mod registration;
 mod relay;
 mod reload;
 mod support;

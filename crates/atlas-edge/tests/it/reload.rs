@@ -6,13 +6,7 @@ use atlas_testkit::{Client, GameServer, eventually};
 use crate::support::{edge, server, soon, world};
 
 fn config(world: WorldConfig) -> Config {
-    Config {
-        edge: EdgeConfig {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            ..EdgeConfig::default()
-        },
-        worlds: [("main".to_owned(), world)].into(),
-    }
+    crate::support::config(EdgeConfig::default(), world)
 }
 
 async fn echoes(client: &mut Client, text: &str) {

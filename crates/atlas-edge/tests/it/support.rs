@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use atlas_edge::{Config, Edge, EdgeConfig, Handle, HealthKind, ServerConfig, WorldConfig};
+use atlas_edge::{
+    Config, Edge, EdgeConfig, Handle, HealthKind, Listen, RegistrationConfig, ServerConfig,
+    WorldConfig,
+};
 use atlas_runtime::metrics::Registry;
 use atlas_runtime::{MetricsConfig, Shutdown, Tasks};
 use atlas_testkit::{Deadline, Http};
@@ -12,6 +15,8 @@ use tokio::net::TcpListener;
 /// An edge that serves until it is dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    /// Where servers register.
+    pub(crate) registration: SocketAddr,
     pub(crate) handle: Handle,
     pub(crate) registry: Registry,
     tasks: Tasks,
@@ -58,10 +63,12 @@ pub(crate) fn edge_with(edge: EdgeConfig, world: WorldConfig) -> Running {
     let registry = Registry::new(&MetricsConfig::default());
     let edge = Edge::build(&config(edge, world), "test", &registry).unwrap();
     let (address, handle) = (edge.listen(), edge.handle());
+    let registration = edge.registration().unwrap();
     let tasks = Tasks::new(Shutdown::new());
     edge.start(&tasks, Duration::from_secs(3)).unwrap();
     Running {
         address,
+        registration,
         handle,
         registry,
         tasks,
@@ -70,8 +77,13 @@ pub(crate) fn edge_with(edge: EdgeConfig, world: WorldConfig) -> Running {
 
 /// The configuration of [`edge_with`].
 pub(crate) fn config(edge: EdgeConfig, world: WorldConfig) -> Config {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let edge = EdgeConfig {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen: any,
+        registration: RegistrationConfig {
+            listen: Listen::On(any),
+            ..edge.registration
+        },
         ..edge
     };
     Config {

@@ -115,7 +115,7 @@ mod tests {
     fn a_server_is_named_by_its_name_or_with_its_world() {
         let server = |world: &str, id: &str| -> ServerView {
             serde_json::from_value(json!({
-                "id": id, "world": world, "address": "ws://127.0.0.1:1", "state": "active", "health": "healthy",
+                "id": id, "world": world, "address": "ws://127.0.0.1:1", "source": "config", "state": "active", "health": "healthy",
                 "link": "plain", "sessions": 0, "capacity": 0, "weight": 1, "region": null, "labels": {},
             }))
             .unwrap()

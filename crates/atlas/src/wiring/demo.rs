@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use atlas_demo::Movement;
 use atlas_demo::players::{self, Players};
-use atlas_edge::{LinkMode, RegionConfig, ServerConfig, WorldConfig};
+use atlas_edge::{LinkMode, Listen, RegionConfig, ServerConfig, WorldConfig};
 use atlas_runtime::config::Loaded;
 use atlas_runtime::{Kind, Shutdown, net};
 use axum::Router;
@@ -67,6 +67,13 @@ pub(crate) async fn serve(
     };
     let mut moved = Vec::new();
     moved.extend(find_free(&mut config.edge.listen, "edge", "edge.listen"));
+    if let Listen::On(listen) = &mut config.edge.registration.listen {
+        moved.extend(find_free(
+            listen,
+            "servers' registration",
+            "edge.registration.listen",
+        ));
+    }
     moved.extend(find_free(
         &mut config.admin.listen,
         "console",

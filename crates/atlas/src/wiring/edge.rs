@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use atlas_edge::Edge;
+use atlas_edge::{Edge, Listen};
 use atlas_runtime::admin::{Admin, Token};
 use atlas_runtime::metrics::Registry;
 
@@ -13,7 +13,7 @@ use crate::error::Error;
 /// What is left of the drain's time for the process itself, once the last player was told to go.
 const RESERVE: Duration = Duration::from_secs(1);
 
-/// Builds the edge, which binds the players' listener.
+/// Builds the edge, which binds the listeners of players and of servers that register.
 ///
 /// # Errors
 /// [`Error::Edge`]; [`Error::Runtime`] if the port is taken.
@@ -26,6 +26,9 @@ pub(super) fn build(node: &mut Node) -> Result<Edge, Error> {
         },
     )?;
     node.listens("edge", edge.listen());
+    if let Some(address) = edge.registration() {
+        node.listens("registration", address);
+    }
     Ok(edge)
 }
 
@@ -53,6 +56,7 @@ pub(super) fn start(node: &Node, edge: Edge) -> Result<(), Error> {
 pub(super) fn declare(registry: &Registry) -> Result<(), Error> {
     let mut config = atlas_edge::Config::default();
     config.edge.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    config.edge.registration.listen = Listen::Off;
     Edge::build(&config, "reference", registry)?;
     Ok(())
 }

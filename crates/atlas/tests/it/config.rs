@@ -17,8 +17,9 @@ async fn the_example_is_good_and_runs_unchanged_but_for_addresses() {
 
         let moved = example
             .replace("127.0.0.1:9000", "127.0.0.1:0")
+            .replace("127.0.0.1:9001", "127.0.0.1:0")
             .replace("127.0.0.1:9090", "127.0.0.1:0");
-        assert_eq!(moved.matches("127.0.0.1:0").count(), 2, "{moved}");
+        assert_eq!(moved.matches("127.0.0.1:0").count(), 3, "{moved}");
         let mut node = atlas(&["edge"])
             .file("atlas.toml", moved)
             .start(deadline())
@@ -270,8 +271,14 @@ async fn every_route_of_the_reference_exists() {
     let edge = Http::new(node.listener("edge").unwrap());
     let admin = node.admin().unwrap();
     let mut asked = 0;
-    let (of_admin, of_edge) = page.split_once("## The players' listener").unwrap();
-    for (http, part) in [(&admin, of_admin), (&edge, of_edge)] {
+    let registration = Http::new(node.listener("registration").unwrap());
+    let (of_admin, rest) = page.split_once("## The players' listener").unwrap();
+    let (of_edge, of_servers) = rest.split_once("## The listener of game servers").unwrap();
+    for (http, part) in [
+        (&admin, of_admin),
+        (&edge, of_edge),
+        (&registration, of_servers),
+    ] {
         for line in part.lines() {
             let cells: Vec<&str> = line.split('|').map(str::trim).collect();
             let [_, method, path, ..] = cells[..] else {

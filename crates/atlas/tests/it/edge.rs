@@ -197,7 +197,10 @@ async fn the_ready_file_is_whole_and_private() {
     let ready = node.ready();
     assert_eq!(ready.pid, node.pid());
     assert_eq!(ready.version, env!("CARGO_PKG_VERSION"));
-    assert!(ready.listeners.keys().eq(["admin", "edge"]), "{ready:?}");
+    assert!(
+        ready.listeners.keys().eq(["admin", "edge", "registration"]),
+        "{ready:?}"
+    );
     let console = ready.console.as_deref().unwrap();
     let token = std::fs::read_to_string(node.data_dir().join("admin.token")).unwrap();
     assert_eq!(

@@ -12,7 +12,7 @@ fn named(name: &str, port: u16) -> ServerConfig {
 }
 
 fn entries(servers: &[ServerConfig]) -> Vec<Entry> {
-    Entry::resolve_all(servers).unwrap()
+    Entry::resolve_all(servers, Source::Config).unwrap()
 }
 
 /// A roster of one world `main` and its first view.

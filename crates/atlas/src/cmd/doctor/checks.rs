@@ -39,6 +39,9 @@ pub(super) async fn all(context: &Context) -> Vec<Finding> {
     let running = admin(&loaded, &data_dir, &mut findings).await;
     if !Role::of(&loaded).is_empty() || running {
         findings.push(port("edge.listen", loaded.config.edge.listen, running));
+        if let Some(listen) = loaded.config.edge.registration.listen.address() {
+            findings.push(port("edge.registration.listen", listen, running));
+        }
         findings.push(descriptors(loaded.config.edge.max_connections));
     }
     for (world, config) in &loaded.config.world {

@@ -15,6 +15,34 @@ const EDGE: &[Route] = &[
     route("GET", "any other path, as a WebSocket", "no", "a player"),
 ];
 
+const REGISTRATION: &[Route] = &[
+    route(
+        "POST",
+        "/api/v1/servers/register",
+        "no",
+        "registers a game server; 201 with its id, 409 where another one is",
+    ),
+    route(
+        "POST",
+        "/worlds/{world}/api/v1/servers/register",
+        "no",
+        "the same in a world of that name",
+    ),
+    route(
+        "PUT",
+        "/api/v1/servers/{id}/heartbeat",
+        "no",
+        "a registered server lives; answers with commands",
+    ),
+    route(
+        "DELETE",
+        "/api/v1/servers/{id}",
+        "no",
+        "a registered server leaves",
+    ),
+    route("GET", "/health", "no", "`OK`"),
+];
+
 const ADMIN: &[Route] = &[
     route(
         "GET",
@@ -144,6 +172,10 @@ pub(super) fn page() -> String {
     for (title, routes) in [
         ("The admin listener (`admin.listen`)", ADMIN),
         ("The players' listener (`edge.listen`)", EDGE),
+        (
+            "The listener of game servers (`edge.registration.listen`), for the networks of `edge.registration.allow`",
+            REGISTRATION,
+        ),
     ] {
         // Writing into a string cannot fail.
         let _ = writeln!(
