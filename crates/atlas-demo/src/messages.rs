@@ -92,6 +92,11 @@ pub(crate) struct PlayerState {
 }
 
 impl PlayerState {
+    /// A new connection of the player begins: its messages are numbered from 1 again.
+    pub(crate) fn count_anew(&mut self) {
+        (self.last_n, self.gaps, self.doubles) = (0, 0, 0);
+    }
+
     /// Takes a numbered message in and counts what is wrong with its number.
     ///
     /// `midway`: the first message of all may have any number, because the server cannot know what

@@ -147,6 +147,13 @@ pub struct WorldConfig {
     /// newer one is closed with 1008. `allow`: both stay. Players are told apart by the id in their messages, see the
     /// dialect; who names no id is never here twice.
     pub duplicate_player: DuplicatePlayer,
+    /// How long the newest checkpoint of a player who left is kept, by the player's id, and given to the player's next
+    /// session. Only cooperative servers send checkpoints. 0s: not at all.
+    pub keep_state: TimeSpan,
+    /// Most players whose checkpoints are kept at once; past it the oldest goes.
+    pub keep_state_players_max: u32,
+    /// Most bytes that kept checkpoints may have together; past it the oldest goes.
+    pub keep_state_bytes_max: ByteSize,
     /// `auto`: a player who leaves a server's region is moved, whatever `balance` says. `off`: regions are ignored.
     pub regions: RegionsMode,
     /// How the edge reads this game's messages.
@@ -178,6 +185,9 @@ impl Default for WorldConfig {
             paths: Vec::new(),
             balance: Algorithm::LeastConnections,
             duplicate_player: DuplicatePlayer::Replace,
+            keep_state: TimeSpan::from_secs(600),
+            keep_state_players_max: 10_000,
+            keep_state_bytes_max: ByteSize(64 << 20),
             regions: RegionsMode::Auto,
             dialect: DialectConfig::default(),
             transfer: TransferConfig::default(),

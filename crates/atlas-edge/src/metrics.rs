@@ -41,6 +41,7 @@ pub(crate) struct Metrics {
     pub(crate) duplicate_players: IntCounterVec,
     pub(crate) tapped: IntCounterVec,
     pub(crate) registration: crate::discovery::registration::Metrics,
+    pub(crate) states_kept: IntCounterVec,
 }
 
 impl Metrics {
@@ -161,6 +162,11 @@ impl Metrics {
             drained: registry.counters(
                 "atlas_edge_drained_sessions_total",
                 "Players of servers that were emptied, by world and outcome (moved, dropped, gone).",
+                &["world", "outcome"],
+            )?,
+            states_kept: registry.counters(
+                "atlas_edge_kept_states_total",
+                "States that players left behind, by world and what became of them (kept, given, expired, evicted).",
                 &["world", "outcome"],
             )?,
             duplicate_players: registry.counters(

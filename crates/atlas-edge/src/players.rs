@@ -1,16 +1,25 @@
-//! Who is here: the players of each world by their id, over all workers, so that one player is not here twice.
+//! Who is here: the players of each world by their id, over all workers, so that one player is not here twice; and what
+//! those left behind who are not here any more.
 //!
 //! A player's id is what the game's messages say (`Dialect::player`), so a session gets into these tables with the first
 //! message that names the player, and leaves them with its end. Sessions that name nobody, and worlds that let a player be
-//! here as often as they like, cost nothing here. Bounded by the sessions.
+//! here as often as they like, cost nothing here. Who is here is bounded by the sessions, what is left behind by the
+//! configuration.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use atlas_base::SessionId;
+use atlas_base::{Moment, SessionId};
+use atlas_world::State;
 
 use crate::config::DuplicatePlayer;
 use crate::servers::World;
+use crate::shared::Shared;
+
+mod kept;
+
+use kept::{Bounds, Kept};
 
 /// The players of this edge.
 #[derive(Default)]
@@ -18,8 +27,15 @@ pub(crate) struct Players {
     worlds: Mutex<Worlds>,
 }
 
-/// By world, then by player.
-type Worlds = HashMap<Arc<str>, HashMap<Arc<str>, Here>>;
+/// By world.
+type Worlds = HashMap<Arc<str>, Known>;
+
+/// The players of one world, by their ids.
+#[derive(Default)]
+struct Known {
+    here: HashMap<Arc<str>, Here>,
+    kept: Kept,
+}
 
 /// Where a session lives.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,10 +77,7 @@ impl Players {
             return Entered::Alone;
         }
         let mut worlds = self.worlds();
-        let players = match worlds.get_mut(&world.name) {
-            Some(players) => players,
-            None => worlds.entry(Arc::clone(&world.name)).or_default(),
-        };
+        let players = &mut known(&mut worlds, world).here;
         let Some(here) = players.get_mut(player) else {
             let here = Here {
                 seat,
@@ -85,11 +98,12 @@ impl Players {
     /// there is one and nothing is left to wait for.
     pub(crate) fn leave(&self, world: &World, player: &str, session: SessionId) -> Option<Seat> {
         let mut worlds = self.worlds();
-        let players = worlds.get_mut(&world.name)?;
+        let known = worlds.get_mut(&world.name)?;
+        let players = &mut known.here;
         let here = players.get_mut(player)?;
         if here.seat.session == session {
             players.remove(player);
-            if players.is_empty() {
+            if players.is_empty() && known.kept.is_empty() {
                 worlds.remove(&world.name);
             }
             return None;
@@ -97,6 +111,65 @@ impl Players {
         let at = here.leaving.iter().position(|older| *older == session)?;
         here.leaving.swap_remove(at);
         here.leaving.is_empty().then_some(here.seat)
+    }
+
+    /// Keeps what a player left behind. Gives how many older states had to go for it.
+    pub(crate) fn keep(
+        &self,
+        world: &World,
+        player: &Arc<str>,
+        state: State,
+        now: Moment,
+    ) -> usize {
+        let config = &world.config;
+        let bounds = Bounds {
+            time: *config.keep_state,
+            players_max: config.keep_state_players_max as usize,
+            bytes_max: config.keep_state_bytes_max.0,
+        };
+        let mut worlds = self.worlds();
+        let kept = &mut known(&mut worlds, world).kept;
+        kept.keep(now, Arc::clone(player), state, bounds)
+    }
+
+    /// What a player who comes back left behind, if it is kept still.
+    pub(crate) fn take(&self, world: &World, player: &str, now: Moment) -> Option<State> {
+        let mut worlds = self.worlds();
+        worlds.get_mut(&world.name)?.kept.take(now, player)
+    }
+
+    /// Forgets what is too old. Gives how many states of which worlds that were.
+    pub(crate) fn expire(&self, now: Moment) -> Vec<(Arc<str>, usize)> {
+        let mut expired = Vec::new();
+        self.worlds().retain(|name, known| {
+            let count = known.kept.expire(now);
+            if count > 0 {
+                expired.push((Arc::clone(name), count));
+            }
+            !known.here.is_empty() || !known.kept.is_empty()
+        });
+        expired
+    }
+}
+
+fn known<'a>(worlds: &'a mut Worlds, world: &World) -> &'a mut Known {
+    worlds.entry(Arc::clone(&world.name)).or_default()
+}
+
+/// How often what is too old is looked for.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Forgets states that are too old, as long as the edge runs.
+pub(crate) async fn watch(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        for (world, count) in shared.players.expire(shared.now()) {
+            shared
+                .metrics
+                .states_kept
+                .with_label_values(&[&*world, "expired"])
+                .inc_by(count as u64);
+        }
     }
 }
 

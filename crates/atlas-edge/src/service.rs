@@ -23,7 +23,7 @@ use crate::handle::Handle;
 use crate::health;
 use crate::mail::Mailbox;
 use crate::metrics::{self, Metrics};
-use crate::players::Players;
+use crate::players::{self, Players};
 use crate::servers::Roster;
 use crate::shared::{Met, Queued, Shared};
 use crate::stream::Stream;
@@ -165,6 +165,11 @@ impl Edge {
         let drains = drain::watch(shared.clone());
         tasks.spawn(Kind::CHORE, "edge-drains", async move {
             drains.await;
+            Ok::<(), Error>(())
+        });
+        let players = players::watch(shared.clone());
+        tasks.spawn(Kind::CHORE, "edge-players", async move {
+            players.await;
             Ok::<(), Error>(())
         });
         let found = shared.clone();

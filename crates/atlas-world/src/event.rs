@@ -127,6 +127,12 @@ pub enum Event {
         /// Comes back in [`Command::Ended`](crate::Command::Ended) or [`Command::Refused`](crate::Command::Refused).
         ticket: u64,
     },
+    /// The player is known by now, and this is what the player was when it was here last: the server is to go on with it.
+    /// Ignored unless [`Session::takes_state`](crate::Session::takes_state).
+    Given {
+        /// The player's state.
+        state: State,
+    },
     /// The health check's verdict: `server` is down. Its links count as lost.
     ServerDown {
         /// The server.

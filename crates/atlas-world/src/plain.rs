@@ -214,8 +214,8 @@ impl PlainSession {
             Event::Transfer { to, reason, ticket } => self.asked(to, reason, ticket, turn),
             Event::ClientClosed { code } => self.client_closed(code, turn),
             Event::Kick { code, reason } => self.kicked(code, reason, turn),
-            // Plain servers send no control messages.
-            Event::Answer { .. } => {}
+            // Plain servers send no control messages and take no states.
+            Event::Answer { .. } | Event::Given { .. } => {}
         }
     }
 

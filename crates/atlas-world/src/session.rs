@@ -16,6 +16,7 @@ mod attach;
 mod crossing;
 mod events;
 mod failover;
+mod given;
 mod input;
 mod steps;
 #[cfg(test)]
@@ -234,6 +235,7 @@ impl Session {
             Event::Directory { request, outcome } => self.directory(request, outcome, turn),
             Event::Timer(timer) => self.late(timer, turn),
             Event::Transfer { to, reason, ticket } => self.asked(to, reason, ticket, turn),
+            Event::Given { state } => self.given(state, turn),
             Event::ClientClosed { code } => self.client_closed(code, turn),
             Event::Kick { code, reason } => self.kicked(code, reason, turn),
             // Only plain links bring these.

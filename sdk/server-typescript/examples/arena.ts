@@ -49,6 +49,8 @@ class ArenaServer extends GameServer<Arena> {
     const input = JSON.parse(message.toString()) as Input;
     if (input.client === "join") {
       arena.player = input.player_id ?? arena.player;
+      // The state may be one that the player left behind, and a new connection counts anew.
+      Object.assign(arena, { last_n: 0, gaps: 0, doubles: 0 });
       return;
     }
     if (input.n === undefined) return;

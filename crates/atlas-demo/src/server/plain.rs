@@ -30,6 +30,10 @@ pub(super) fn apply(
     let counters = &shared.counters;
     counters.messages.add(1);
     if &*message.client == "join" {
+        if !midway {
+            // The state may be one that the player left behind, and a new connection counts anew.
+            state.count_anew();
+        }
         // A replayed join must not undo what the state says already, and an id stays short enough for
         // the state to travel in one message.
         if let Some(player) = message

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use atlas_base::{Moment, SessionId};
 use atlas_wire::frame::CloseCode;
-use atlas_world::Event;
+use atlas_world::{Event, State};
 
 use super::carriage::{Carriage, Message};
 use super::plain::About;
@@ -77,7 +77,10 @@ impl Worker {
             .players
             .enter(&session.about.world, &player, seat);
         match entered {
-            Entered::Alone => Entrance::Open,
+            Entered::Alone => {
+                self.state_given(key);
+                Entrance::Open
+            }
             Entered::Refused => {
                 // It is not here as this player, so nothing of the player's is left behind when it goes.
                 session.player = None;
@@ -176,6 +179,47 @@ impl Worker {
         }
     }
 
+    /// Keeps what the player of a session that is over leaves behind.
+    pub(super) fn state_kept(&self, about: &About, player: &Arc<str>, state: Option<State>) {
+        let world = &about.world;
+        let Some(state) = state.filter(|_| *world.config.keep_state > Duration::ZERO) else {
+            return;
+        };
+        let evicted = self.shared.players.keep(world, player, state, self.now);
+        let metric = &self.shared.metrics.states_kept;
+        metric.with_label_values(&[&*world.name, "kept"]).inc();
+        if evicted > 0 {
+            metric
+                .with_label_values(&[&*world.name, "evicted"])
+                .inc_by(evicted as u64);
+        }
+    }
+
+    /// Gives the server what the player of a session left behind when it was here last. Must come before the message
+    /// that named the player.
+    fn state_given(&mut self, key: usize) {
+        let Some(session) = self.movable.get(key) else {
+            return;
+        };
+        let Some(player) = &session.player else {
+            return;
+        };
+        if !session.machine.takes_state() {
+            return;
+        }
+        let world = &session.about.world;
+        let Some(state) = self.shared.players.take(world, player, self.now) else {
+            return;
+        };
+        self.shared
+            .metrics
+            .states_kept
+            .with_label_values(&[&*world.name, "given"])
+            .inc();
+        self.step(key, Event::Given { state });
+        self.settle_machines();
+    }
+
     /// The older session of a player is gone.
     pub(super) fn older_left(&mut self, newer: Seat) {
         if self.is_seated(newer.key, newer.session) {
@@ -218,6 +262,10 @@ impl Worker {
         };
         session.about.messages_in += 1;
         self.tally.messages_in += 1;
+        self.state_given(key);
+        let Some(session) = self.movable.get_mut(key) else {
+            return;
+        };
         let to_server = session.server_carriage();
         match session.machine.forwards() {
             Some(link) => {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use atlas_base::{Epoch, Moment, Position};
-use atlas_world::{Command, Event, LinkId, Phase, PlainSession, Session, Settings, Surroundings};
+use atlas_world::{
+    Command, Event, LinkId, Phase, PlainSession, Session, Settings, State, Surroundings,
+};
 
 /// The state machine of a movable session.
 pub(super) enum Machine {
@@ -85,6 +87,22 @@ impl Machine {
 
     pub(super) fn position(&self) -> Option<Position> {
         ask!(self, machine => machine.position())
+    }
+
+    /// Whether its server would be given the state that the player left behind.
+    pub(super) fn takes_state(&self) -> bool {
+        match self {
+            Self::Cooperative(machine) => machine.takes_state(),
+            Self::Plain(_) => false,
+        }
+    }
+
+    /// Once it is closed: what the player leaves behind.
+    pub(super) fn take_state(&mut self) -> Option<State> {
+        match self {
+            Self::Cooperative(machine) => machine.take_state(),
+            Self::Plain(_) => None,
+        }
     }
 
     pub(super) fn transfers(&self) -> u64 {

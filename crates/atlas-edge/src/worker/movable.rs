@@ -703,6 +703,7 @@ impl Worker {
         self.closing_insert(session.client);
         self.address_leave(&session.about);
         if let Some(player) = &session.player {
+            self.state_kept(&session.about, player, session.machine.take_state());
             self.player_left(&session.about, player);
         }
         self.shared.directory_forget(session.about.id);

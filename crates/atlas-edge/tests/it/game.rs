@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use atlas_edge::{LinkMode, RegionConfig, ServerConfig};
 use atlas_testkit::{GameServer, Received, eventually};
 use atlas_wire::link::{
-    Address, Adopted, Attached, Carried, Committed, ControlFromServer, ControlPong,
-    ControlToServer, FromServer, Frozen, Pong, Send, ToServer,
+    Address, Adopted, Attach, Attached, Carried, Checkpoint, Committed, ControlFromServer,
+    ControlPong, ControlToServer, FromServer, Frozen, Pong, Send, ToServer,
 };
 use tokio_tungstenite::tungstenite::Message;
 
@@ -30,6 +30,8 @@ struct Script {
     heard: Mutex<Vec<ControlToServer>>,
     /// What it answers to `drain`.
     on_drain: Mutex<Vec<ControlFromServer>>,
+    /// The orders on session links, each with its connection's number.
+    orders: Mutex<Vec<(usize, ToServer)>>,
 }
 
 fn pack(encode: impl FnOnce(&mut Vec<u8>)) -> Message {
@@ -56,6 +58,10 @@ impl Script {
     }
 
     fn obey(&self, name: &str, connection: usize, order: ToServer) -> Vec<Message> {
+        self.orders
+            .lock()
+            .unwrap()
+            .push((connection, order.clone()));
         let answer: FromServer = match order {
             ToServer::Attach(attach) => Attached {
                 session: attach.session,
@@ -212,6 +218,34 @@ impl Game {
             _ => None,
         };
         self.heard().into_iter().filter_map(notice).collect()
+    }
+
+    /// The orders on session links so far, each with its connection's number.
+    pub(crate) fn orders(&self) -> Vec<(usize, ToServer)> {
+        self.script.orders.lock().unwrap().clone()
+    }
+
+    /// The `attach`es so far, each with its connection's number.
+    pub(crate) fn attaches(&self) -> Vec<(usize, Attach)> {
+        let attach = |(connection, order)| match order {
+            ToServer::Attach(attach) => Some((connection, attach)),
+            _ => None,
+        };
+        self.orders().into_iter().filter_map(attach).collect()
+    }
+
+    /// Gives a state of the player whom it was attached last, as of `received` messages.
+    pub(crate) fn checkpoint(&self, state: &str, received: u64) {
+        let (connection, attach) = self.attaches().pop().expect("somebody was attached");
+        let checkpoint = FromServer::from(Checkpoint {
+            session: attach.session,
+            epoch: attach.epoch,
+            carried: Carried::Inline(Arc::from(state.as_bytes())),
+            received,
+            sent: received,
+        });
+        self.server
+            .send(connection, pack(|bytes| checkpoint.encode(bytes)));
     }
 
     /// Whether pings on its control link are answered.

@@ -1,7 +1,9 @@
-//! One player twice.
+//! One player twice, and what players leave behind.
 
+use atlas_base::TimeSpan;
 use atlas_edge::{Count, DuplicatePlayer, EdgeConfig, ServerConfig, WorldConfig};
 use atlas_testkit::{Client, GameServer, Received, Seen, eventually};
+use atlas_wire::link::{Attach, AttachReason, Carried};
 
 use crate::game::Game;
 use crate::support::{Running, edge_with, server, soon, world};
@@ -221,4 +223,119 @@ async fn an_older_session_that_is_being_moved_is_waited_for() {
     assert!(answer.ends_with(&hello("ann")), "{answer}");
     drop((newer, older));
     nobody_is_left(&edge).await;
+}
+
+fn states(edge: &Running, outcome: &str) -> u64 {
+    edge.metric(&format!(
+        r#"atlas_edge_kept_states_total{{outcome="{outcome}",world="main"}}"#
+    ))
+}
+
+/// The state that an `attach` brought.
+fn state(attach: &Attach) -> Option<&str> {
+    match &attach.carried {
+        Carried::Inline(state) => Some(std::str::from_utf8(state).unwrap()),
+        _ => None,
+    }
+}
+
+/// Gives a checkpoint of the player who came last, and sees that it is taken note of: what follows on the link is later.
+async fn saved(game: &Game, client: &mut Client, saved: &str) {
+    game.checkpoint(saved, 1);
+    still_here(client).await;
+}
+
+#[tokio::test]
+async fn a_player_who_comes_back_goes_on_with_what_was_left_behind() {
+    let west = Game::start("west").await;
+    let edge = edge(world([west.config()]));
+    let mut ann = player(&edge, "ann").await;
+    saved(&west, &mut ann, "treasure").await;
+    drop(ann);
+    nobody_is_left(&edge).await;
+    assert_eq!(states(&edge, "kept"), 1);
+
+    let mut bob = player(&edge, "bob").await;
+    let mut ann = Client::to(edge.address).connect(soon()).await.unwrap();
+    // The first of these names nobody and goes to the server as it comes.
+    for text in ["who am i", hello("ann").as_str(), "onwards"] {
+        ann.send_text(text).await.unwrap();
+    }
+    for text in ["who am i", hello("ann").as_str(), "onwards"] {
+        let answer = ann.receive_text(soon()).await.unwrap();
+        assert_eq!(answer, format!("west:{text}"));
+    }
+    let attaches = west.attaches();
+    let (link, last) = attaches.last().unwrap();
+    assert_eq!(state(last), Some("treasure"));
+    assert_eq!(
+        (last.reason, last.player.as_deref()),
+        (AttachReason::New, Some("ann"))
+    );
+    let (first_link, first) = &attaches[attaches.len() - 2];
+    assert_eq!((first_link, &first.session), (link, &last.session));
+    assert!(first.epoch < last.epoch && state(first).is_none());
+    assert_eq!(states(&edge, "given"), 1);
+    still_here(&mut bob).await;
+    assert_eq!(
+        attaches
+            .iter()
+            .filter(|(_, attach)| state(attach).is_some())
+            .count(),
+        1,
+        "nobody else got it"
+    );
+
+    // Without a newer checkpoint it is the newest state there is, also the next time.
+    drop(ann);
+    eventually(soon(), "the state is kept again", || {
+        states(&edge, "kept") == 2
+    })
+    .await
+    .unwrap();
+    player(&edge, "ann").await;
+    assert_eq!(state(&west.attaches().last().unwrap().1), Some("treasure"));
+}
+
+#[tokio::test]
+async fn the_session_that_takes_the_place_of_another_goes_on_with_its_newest_state() {
+    let west = Game::start("west").await;
+    let edge = edge(world([west.config()]));
+    let mut older = player(&edge, "ann").await;
+    for round in 0..6 {
+        let treasure = format!("treasure {round}");
+        saved(&west, &mut older, &treasure).await;
+        let newer = player(&edge, "ann").await;
+        assert_eq!(older.receive_close(soon()).await.unwrap().0, 4409);
+        assert_eq!(
+            state(&west.attaches().last().unwrap().1),
+            Some(treasure.as_str())
+        );
+        older = newer;
+    }
+    assert_eq!((states(&edge, "kept"), states(&edge, "given")), (6, 6));
+}
+
+#[tokio::test]
+async fn nothing_is_kept_where_the_world_says_so_and_not_for_ever_elsewhere() {
+    let west = Game::start("west").await;
+    for (keep, kept) in [(0, 0), (1, 1)] {
+        let mut world = world([west.config()]);
+        world.keep_state = TimeSpan::from_millis(keep);
+        let edge = edge(world);
+        let mut ann = player(&edge, "ann").await;
+        saved(&west, &mut ann, "treasure").await;
+        drop(ann);
+        nobody_is_left(&edge).await;
+        assert_eq!(states(&edge, "kept"), kept);
+        let left = std::time::Instant::now();
+        eventually(soon(), "the time is over", || {
+            left.elapsed().as_millis() > 2
+        })
+        .await
+        .unwrap();
+        player(&edge, "ann").await;
+        assert_eq!(states(&edge, "given"), 0);
+        assert_eq!(state(&west.attaches().last().unwrap().1), None);
+    }
 }

@@ -78,6 +78,7 @@ impl Session {
             return;
         };
         seek.stage = Stage::Attaching;
+        seek.due = false;
         let order = Order::Attach {
             reason: seek.attach,
             state: self.kept.as_ref().map(|kept| kept.state.clone()),
@@ -108,6 +109,7 @@ impl Session {
                 seek.stale += 1;
                 self.decide_seek(seek, turn);
             }
+            Answer::Refused { .. } if ours && seek.again => self.go_on_without(seek, turn),
             Answer::Refused { .. } if ours => {
                 self.close_link(link, turn);
                 self.candidate_failed(&mut seek, "the server refused the player", turn);
@@ -116,6 +118,12 @@ impl Session {
             Answer::Kick { code, reason } if ours => {
                 self.work = Work::Seek(seek);
                 self.close(Some((code, reason)), turn);
+            }
+            Answer::Kick { .. } | Answer::Position { .. } | Answer::TransferRequest { .. }
+                if seek.again && link == self.link =>
+            {
+                self.work = Work::Seek(seek);
+                self.authority_answer(answer, turn);
             }
             _ => self.work = Work::Seek(seek),
         }
@@ -130,7 +138,9 @@ impl Session {
             self.detach(frozen, seek.epoch, DetachReason::Transferred, None, turn);
             turn.around.release(self.server);
         }
-        if seek.attach == AttachReason::New {
+        if seek.again {
+            self.attached_again(candidate.link, seek.epoch, turn);
+        } else if seek.attach == AttachReason::New {
             self.birth(candidate.link, candidate.server, seek.epoch, turn);
         } else {
             self.install(
@@ -142,6 +152,13 @@ impl Session {
             );
         }
         self.seated = true;
+        if seek.due {
+            self.attach_again(turn);
+            return;
+        }
+        if seek.attach == AttachReason::New {
+            self.deliver_held(candidate.link, turn.out);
+        }
         let why = "the player was attached";
         let ended = seek.ended(candidate.server, turn.now, TransferOutcome::Done, why);
         turn.out.extend(ended);

@@ -196,7 +196,8 @@ impl Session {
         match &self.work {
             Work::Idle => true,
             Work::Handover(handover) => handover.stage <= Stage::Freezing,
-            Work::Seek(_) | Work::Closed => false,
+            Work::Seek(seek) => seek.again,
+            Work::Closed => false,
         }
     }
 }

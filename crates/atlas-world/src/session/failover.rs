@@ -36,6 +36,10 @@ pub(super) struct Seek {
     pub(super) stale: u8,
     pub(super) epoch: Epoch,
     pub(super) decision: Option<Decision>,
+    /// The candidate is the authority, and is attached once more.
+    pub(super) again: bool,
+    /// The player's state came while `attach` was under way: another `attach` is to follow.
+    pub(super) due: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +86,8 @@ impl Seek {
             stale: 0,
             epoch: Epoch::default(),
             decision: None,
+            again: false,
+            due: false,
         })
     }
 
@@ -160,8 +166,9 @@ impl Session {
         self.strikes >= 2
     }
 
-    /// Closes a session whose state seems to kill servers.
+    /// Closes a session whose state seems to kill servers; the state is carried on by nobody.
     pub(super) fn end_seeking(&mut self, frozen: Option<LinkId>, turn: &mut Turn<'_>) {
+        self.kept = None;
         self.work = Work::Seek(Seek::new(
             turn.now,
             AttachReason::Failover,
@@ -386,6 +393,7 @@ impl Session {
                 self.pick(seek, turn);
             }
             Stage::Probing => self.wait(seek, turn),
+            Stage::Deciding if seek.again => self.lost_before_again(seek, dead, turn),
             Stage::Attaching => self.attach_lost(seek, candidate.server, dead, turn),
             Stage::Dialing | Stage::Deciding => {
                 self.candidate_failed(&mut seek, "the server was lost", turn);
@@ -405,6 +413,10 @@ impl Session {
     ) {
         let why = "the server was lost after it was given the player";
         self.candidate_failed(&mut seek, why, turn);
+        if std::mem::take(&mut seek.again) {
+            // It had the player before: what it was given then may be lost with it.
+            seek.attach = AttachReason::Failover;
+        }
         if self.strike() {
             let frozen = seek.frozen.take();
             self.end_seeking(frozen, turn);
@@ -471,7 +483,9 @@ impl Session {
             self.detach(frozen, self.ledger.newest, reason, code, turn);
         }
         if let Some(candidate) = seek.candidate.take() {
-            if seek.stage == Stage::Attaching {
+            if seek.again {
+                self.detach_again(&seek, reason, code, turn);
+            } else if seek.stage == Stage::Attaching {
                 self.detach(candidate.link, seek.epoch, reason, code, turn);
             } else {
                 self.close_link(candidate.link, turn);

@@ -24,6 +24,26 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    /// A state from elsewhere: it contains nothing that was delivered on this link.
+    pub(super) fn of(state: State, at: Moment) -> Self {
+        Self {
+            state,
+            at,
+            received: 0,
+            retaining: false,
+            first: 0,
+            messages: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Only the state counts from here on.
+    pub(super) fn forget_messages(&mut self) {
+        self.messages = VecDeque::new();
+        self.bytes = 0;
+        self.retaining = false;
+    }
+
     /// A newer state that contains the first `received` messages of this link.
     fn renew(&mut self, now: Moment, state: State, received: u64) {
         self.state = state;
@@ -108,13 +128,9 @@ impl Session {
             kept.renew(now, state, received);
         } else {
             self.kept = Some(Box::new(Kept {
-                state,
-                at: now,
                 received,
-                retaining: false,
                 first: self.delivered,
-                messages: VecDeque::new(),
-                bytes: 0,
+                ..Kept::of(state, now)
             }));
         }
         if checkpoint

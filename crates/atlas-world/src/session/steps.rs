@@ -111,7 +111,6 @@ impl Session {
         turn: &mut Turn<'_>,
     ) {
         self.promote(link, server, epoch, turn);
-        self.deliver_held(link, turn.out);
         turn.out.push(Command::SetTimer {
             timer: Timer::Lease,
             at: turn.now + self.settings.lease / 3,
@@ -214,7 +213,9 @@ impl Session {
         {
             turn.out.push(Command::CloseClient { code, reason });
         }
-        self.kept = None;
+        if let Some(kept) = &mut self.kept {
+            kept.forget_messages();
+        }
         self.held = None;
         self.watch.motion = None;
     }

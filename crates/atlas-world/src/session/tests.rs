@@ -586,3 +586,143 @@ fn a_request_that_cannot_be_met_is_refused_at_once() {
     story.step(Event::ClientClosed { code: None });
     assert_eq!(story.transfer(2), ["refused: the session is over"]);
 }
+
+fn given(state: &[u8]) -> Event {
+    Event::Given {
+        state: state.into(),
+    }
+}
+
+#[test]
+fn what_the_player_left_behind_is_given_by_a_newer_attach_before_the_next_message() {
+    let mut story = Story::settled();
+    story.session.forwarded(2);
+    assert_eq!(story.step(given(b"old")), ["attach(new, state) 0 @2"]);
+    assert!(story.input("a").is_empty(), "held until it is attached");
+    assert!(
+        story.session.accepts_output(LinkId(0)),
+        "it is the authority all along"
+    );
+    assert_eq!(
+        story.answer(0, 2, Answer::Attached { has_state: true }),
+        ["promote 0", "deliver 0 a"]
+    );
+    assert_eq!(story.session.phase(), Phase::Settled);
+    assert_eq!(story.session.received(), 1, "counted since this attach");
+    assert_eq!(story.world.places, [1, 0, 0]);
+    // Until the server's own checkpoint it is the newest state there is, and what it lacks is named.
+    assert_eq!(story.refused(0), ["dial 1 server 1", "began failover 1"]);
+    assert_eq!(story.opened(1), ["attach(failover, state) 1 @3"]);
+    assert_eq!(
+        story.answer(1, 3, Answer::Attached { has_state: true }),
+        ["promote 1", "reset 1", "ended done"]
+    );
+}
+
+#[test]
+fn a_state_that_comes_while_attach_is_under_way_follows_it() {
+    let mut story = Story::attaching();
+    assert!(story.step(given(b"old")).is_empty());
+    assert!(story.input("a").is_empty());
+    assert_eq!(
+        story.answer(0, 1, Answer::Attached { has_state: false }),
+        ["promote 0", "attach(new, state) 0 @2"]
+    );
+    assert_eq!(
+        story.answer(0, 2, Answer::Attached { has_state: true }),
+        ["promote 0", "deliver 0 a"]
+    );
+    assert_eq!(story.world.places, [1, 0, 0]);
+    assert_eq!(
+        story.step(Event::ClientClosed { code: Some(1000) }),
+        ["detach(closed) 0 @2", "close 0"]
+    );
+    assert_eq!(story.world.places, [0, 0, 0]);
+    assert_eq!(story.session.take_state().as_deref(), Some(&b"old"[..]));
+}
+
+#[test]
+fn a_server_that_does_not_take_the_state_goes_on_without_it() {
+    let mut story = Story::settled();
+    story.step(given(b"old"));
+    story.input("a");
+    let refused = Answer::Refused {
+        reason: "unreadable".into(),
+        newest: None,
+    };
+    assert_eq!(story.answer(0, 2, refused), ["deliver 0 a"]);
+    assert_eq!(story.session.phase(), Phase::Settled);
+    assert_eq!(story.session.forwards(), Some(LinkId(0)));
+    assert_eq!(story.world.places, [1, 0, 0]);
+    assert_eq!(story.session.take_state(), None);
+}
+
+#[test]
+fn a_server_that_is_lost_over_the_state_is_a_lost_authority() {
+    for decided in [false, true] {
+        let mut story = Story::settled();
+        story.session.forwarded(3);
+        story.mute = !decided;
+        story.step(given(b"old"));
+        // It may act still: its lease is waited out, and it is asked whether it lives.
+        assert_eq!(story.lost(0), ["dial 1 server 0"], "decided: {decided}");
+        story.mute = false;
+        assert_eq!(story.world.places, [0, 0, 0]);
+        assert_eq!(story.refused(1), ["dial 2 server 1", "began failover 1"]);
+        assert_eq!(story.opened(2), ["attach(failover, state) 2 @3"]);
+        assert_eq!(
+            story.answer(2, 3, Answer::Attached { has_state: true }),
+            ["promote 2", "reset 3", "ended done"]
+        );
+        assert_eq!(story.world.places, [0, 1, 0]);
+    }
+}
+
+#[test]
+fn kicks_and_closes_while_the_state_is_given_reach_the_server() {
+    let mut story = Story::settled();
+    story.step(given(b"old"));
+    let kick = Answer::Kick {
+        code: 4000,
+        reason: "cheating".into(),
+    };
+    assert_eq!(
+        story.answer(0, 1, kick),
+        ["detach(kicked) 0 @2", "close 0", "close client 4000"]
+    );
+    assert_eq!(story.world.places, [0, 0, 0]);
+
+    let mut story = Story::settled();
+    story.mute = true;
+    story.step(given(b"old"));
+    let kick = Event::Kick {
+        code: 1012,
+        reason: String::new(),
+    };
+    assert_eq!(
+        story.step(kick),
+        ["detach(drained) 0 @1", "close 0", "close client 1012"]
+    );
+
+    let mut story = Story::settled();
+    story.step(given(b"old"));
+    story.input("a");
+    assert!(story.step(Event::ClientClosed { code: None }).is_empty());
+    assert_eq!(
+        story.answer(0, 2, Answer::Attached { has_state: true }),
+        [
+            "promote 0",
+            "deliver 0 a",
+            "detach(timeout) 0 @2",
+            "close 0"
+        ]
+    );
+}
+
+#[test]
+fn a_player_who_is_being_moved_is_given_nothing() {
+    let mut story = Story::settled();
+    story.transfer(1);
+    assert!(!story.session.takes_state());
+    assert!(story.step(given(b"old")).is_empty());
+}

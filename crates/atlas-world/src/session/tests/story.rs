@@ -27,6 +27,19 @@ impl Story {
     }
 
     pub(super) fn with(settings: Settings) -> Self {
+        let mut story = Self::born(settings);
+        let lines = story.answer(0, 1, Answer::Attached { has_state: false });
+        assert_eq!(lines, ["promote 0"]);
+        assert_eq!(story.session.phase(), Phase::Settled);
+        story
+    }
+
+    /// A session whose first server was sent `attach`.
+    pub(super) fn attaching() -> Self {
+        Self::born(Settings::default())
+    }
+
+    fn born(settings: Settings) -> Self {
         let now = Moment::from_millis(1_000);
         let mut out = Vec::new();
         let session = Session::begin(
@@ -52,9 +65,6 @@ impl Story {
         assert_eq!(story.session.phase(), Phase::Born);
         assert_eq!(story.perform(out), ["attach(new) 0 @1"]);
         assert_eq!(story.session.phase(), Phase::Attaching);
-        let lines = story.answer(0, 1, Answer::Attached { has_state: false });
-        assert_eq!(lines, ["promote 0"]);
-        assert_eq!(story.session.phase(), Phase::Settled);
         story
     }
 
