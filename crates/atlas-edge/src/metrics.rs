@@ -113,7 +113,7 @@ impl Metrics {
             )?,
             input_lost: registry.counter(
                 "atlas_edge_input_lost_total",
-                "Client messages that no surviving state contains after a failover.",
+                "Client messages that no surviving state contains, after a failover or because the session ended without a server.",
             )?,
             transfers: registry.counters(
                 "atlas_edge_transfers_total",

@@ -47,6 +47,11 @@ impl Held {
         self.closed.is_some() || self.kick.is_some()
     }
 
+    /// How many messages are held.
+    pub(crate) fn count(&self) -> u64 {
+        self.messages.len() as u64
+    }
+
     /// Whether no message is held.
     pub(crate) fn is_empty(&self) -> bool {
         self.messages.is_empty()

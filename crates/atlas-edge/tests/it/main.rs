@@ -10,6 +10,7 @@ mod control;
 mod cooperative;
 mod discovery;
 mod drain;
+mod endings;
 mod game;
 mod handshake;
 mod health;

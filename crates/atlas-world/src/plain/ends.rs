@@ -221,6 +221,13 @@ impl PlainSession {
             Work::Moving(it) => it.source = None,
             Work::Idle | Work::Ending(_) => {
                 self.work = Work::Closed;
+                if self.delivered > 0 {
+                    turn.out.push(Command::NotifyReset {
+                        reason: Reason::Failover,
+                        lost_input: self.delivered,
+                        state_age: Duration::ZERO,
+                    });
+                }
                 self.bury(turn);
                 turn.out.push(Command::CloseClient {
                     code: 1012,
@@ -362,6 +369,7 @@ impl PlainSession {
     /// The end: every link is closed, every place is given back, and with `kick` the client is closed.
     pub(super) fn close(&mut self, kick: Option<(u16, String)>, turn: &mut Turn<'_>) {
         let gone = self.is_client_gone();
+        self.name_what_ends(turn);
         match std::mem::replace(&mut self.work, Work::Closed) {
             Work::Idle | Work::Ending(_) => {
                 turn.out.push(Command::CloseLink { link: self.link });
@@ -389,6 +397,23 @@ impl PlainSession {
             && !gone
         {
             turn.out.push(Command::CloseClient { code, reason });
+        }
+    }
+
+    /// The session ends on its way between two servers: what waited for one is named, and what a lost one may not have
+    /// read.
+    fn name_what_ends(&self, turn: &mut Turn<'_>) {
+        let Work::Moving(it) = &self.work else {
+            return;
+        };
+        let unread = if it.lost { self.delivered } else { 0 };
+        let lost_input = unread + self.held.as_ref().map_or(0, |held| held.count());
+        if lost_input > 0 {
+            turn.out.push(Command::NotifyReset {
+                reason: it.reason,
+                lost_input,
+                state_age: Duration::ZERO,
+            });
         }
     }
 

@@ -354,7 +354,7 @@ fn a_target_lost_after_the_source_was_left_is_followed_by_others_once_each() {
     story.leaving();
     story.world.closed_to = vec![ServerId(0), ServerId(2)];
     story.closed(1, 0);
-    assert_eq!(story.closed(0, 1000), ["close client 1012"]);
+    assert_eq!(story.closed(0, 1000), ["reset 1", "close client 1012"]);
     assert_eq!(story.world.places, [0, 0, 0]);
 }
 
@@ -379,7 +379,7 @@ fn a_close_that_came_before_ours_is_a_kick() {
     story.leaving();
     assert_eq!(
         story.closed(0, 4000),
-        ["close 1", "ended failed", "close client 4000"]
+        ["reset 1", "close 1", "ended failed", "close client 4000"]
     );
 }
 
@@ -512,7 +512,7 @@ fn an_unknown_outcome_is_read_back_and_bounded() {
     };
     assert_eq!(
         story.step(Event::Timer(Timer::Outcome(serial))),
-        ["close 1", "ended failed", "close client 1013"]
+        ["reset 1", "close 1", "ended failed", "close client 1013"]
     );
     assert_eq!(story.world.places, [0, 0, 0]);
 }
@@ -533,7 +533,7 @@ fn another_edge_that_owns_the_session_ends_it_here() {
     };
     assert_eq!(
         story.directory_says(Outcome::Lost(Some(foreign))),
-        ["close 1", "ended failed", "close client 1012"]
+        ["reset 1", "close 1", "ended failed", "close client 1012"]
     );
 }
 
@@ -664,7 +664,7 @@ fn a_message_cut_in_the_middle_ends_the_client() {
     story.leaving();
     assert_eq!(
         cut(&mut story, 0),
-        ["close 1", "ended failed", "close client 1012"]
+        ["reset 1", "close 1", "ended failed", "close client 1012"]
     );
     // Of a target nothing was shown yet.
     let mut story = Story::settled();

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use atlas_base::Moment;
 
-use super::{Session, Turn};
+use super::{Session, Turn, Work};
 use crate::{Command, LinkId, Message, Reason, State};
 
 /// The newest state of the player, and what was delivered since.
@@ -175,6 +175,24 @@ impl Session {
         }
         if lost > 0 {
             self.notify_reset(reason, lost, Some(at), turn);
+        }
+    }
+
+    /// The session ends: what no surviving state contains is named, and what waited for a server with it.
+    pub(super) fn name_what_ends(&self, turn: &mut Turn<'_>) {
+        let (reason, unsaved) = match &self.work {
+            // Nobody has the player: only the newest state is left of it, if that may be carried on.
+            Work::Seek(seek) if !seek.again => {
+                let saved = self.kept.as_ref().map_or(0, |kept| kept.received);
+                (Reason::Failover, self.delivered.saturating_sub(saved))
+            }
+            Work::Handover(handover) => (handover.reason, 0),
+            Work::Idle | Work::Seek(_) | Work::Closed => return,
+        };
+        let lost = unsaved + self.held.as_ref().map_or(0, |held| held.count());
+        if lost > 0 {
+            let at = self.kept.as_ref().map(|kept| kept.at);
+            self.notify_reset(reason, lost, at, turn);
         }
     }
 

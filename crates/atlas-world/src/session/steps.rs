@@ -194,6 +194,7 @@ impl Session {
         if let Some(kick) = &kick {
             self.held.get_or_insert_default().kick = Some(kick.clone());
         }
+        self.name_what_ends(turn);
         match std::mem::replace(&mut self.work, Work::Closed) {
             Work::Idle => {
                 let (reason, code) = self.parting();

@@ -310,8 +310,9 @@ fn without_any_server_the_client_waits_for_the_orphan_window() {
     other.world.closed_to.clear();
     assert_eq!(other.late(), ["dial 2 server 0", "began failover 0"]);
 
+    story.input("held");
     story.now = story.now + Duration::from_secs(1);
-    assert_eq!(story.late(), ["close client 1013"]);
+    assert_eq!(story.late(), ["reset 1", "close client 1013"]);
     assert_eq!(story.world.places, [0, 0, 0]);
 }
 
@@ -378,7 +379,8 @@ fn two_servers_lost_soon_close_the_session() {
         story.answer(link + 2, epoch, Answer::Attached { has_state: false });
         assert_eq!(story.session.phase(), Phase::Settled);
     }
-    assert_eq!(story.lost(4), ["close client 1011"]);
+    story.session.forwarded(2);
+    assert_eq!(story.lost(4), ["reset 2", "close client 1011"]);
     assert_eq!(story.world.places, [0, 0, 0]);
 }
 
@@ -725,4 +727,51 @@ fn a_player_who_is_being_moved_is_given_nothing() {
     story.transfer(1);
     assert!(!story.session.takes_state());
     assert!(story.step(given(b"old")).is_empty());
+}
+
+#[test]
+fn a_session_that_ends_without_a_server_names_what_no_state_contains() {
+    // The newest state has 3 of 5 messages, of which 2 were kept for a failover; one more waits for a server.
+    let mut story = Story::settled();
+    story.session.forwarded(3);
+    story.answer(
+        0,
+        1,
+        Answer::Checkpoint {
+            state: b"three".as_slice().into(),
+            received: 3,
+            sent: 0,
+        },
+    );
+    story.input("four");
+    story.input("five");
+    story.world.closed_to = vec![ServerId(0), ServerId(1), ServerId(2)];
+    story.refused(0);
+    story.input("six");
+    let kick = Event::Kick {
+        code: 1012,
+        reason: String::new(),
+    };
+    assert_eq!(story.step(kick), ["reset 3", "close client 1012"]);
+    assert_eq!(story.session.take_state().as_deref(), Some(&b"three"[..]));
+
+    // A state that seems to kill servers is carried on by nobody, so nothing of it survives.
+    let mut story = Story::settled();
+    story.session.forwarded(1);
+    story.lost(0);
+    story.refused(1);
+    story.opened(2);
+    story.answer(2, 2, Answer::Attached { has_state: false });
+    story.session.forwarded(3);
+    story.answer(
+        2,
+        2,
+        Answer::Checkpoint {
+            state: b"deadly".as_slice().into(),
+            received: 3,
+            sent: 0,
+        },
+    );
+    assert_eq!(story.lost(2), ["reset 3", "close client 1011"]);
+    assert_eq!(story.session.take_state(), None);
 }
