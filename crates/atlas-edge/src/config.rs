@@ -233,6 +233,9 @@ pub struct TransferConfig {
     pub orphan_window: TimeSpan,
     /// Most input of one player that is held while the player is being moved; past it the client is not read.
     pub held_input_bytes_max: ByteSize,
+    /// Most transfers that are under way in a world at once; more wait, and their players go on at their servers meanwhile.
+    /// A player whose server is lost does not wait. 0: no bound.
+    pub concurrent_max: u32,
     /// How long the edge tries to learn an unknown outcome before it closes the client with 1013.
     pub unknown_outcome_max: TimeSpan,
     /// How soon before the border is reached the next server is told. 0s: never.
@@ -256,6 +259,7 @@ impl Default for TransferConfig {
             lease: TimeSpan::from_secs(5),
             orphan_window: TimeSpan::from_secs(60),
             held_input_bytes_max: ByteSize(256 << 10),
+            concurrent_max: 512,
             unknown_outcome_max: TimeSpan::from_secs(30),
             preload_within: TimeSpan::from_secs(3),
             plain_order: PlainOrder::LeaveFirst,

@@ -25,6 +25,7 @@ use crate::servers::View;
 use crate::shared::Shared;
 
 mod allowance;
+mod asked;
 mod assembler;
 mod carriage;
 mod dial;
@@ -213,6 +214,8 @@ pub(crate) struct Worker {
     /// Who waits for the end of a transfer, by ticket.
     tickets: HashMap<u64, oneshot::Sender<Result<TransferView, crate::Error>>>,
     ticket: u64,
+    /// Transfers that were asked for and wait.
+    asked: VecDeque<asked::Asked>,
     /// The movable sessions' keys.
     keys: HashMap<SessionId, usize>,
     /// Who waits for a session to settle.
@@ -280,6 +283,7 @@ impl Worker {
             stopping: None,
             tickets: HashMap::new(),
             ticket: 0,
+            asked: VecDeque::new(),
             keys: HashMap::new(),
             findings: Vec::new(),
             view,
@@ -312,6 +316,9 @@ impl Worker {
                 self.fire(timer);
             }
             self.settle_machines();
+            if !self.asked.is_empty() {
+                self.asked_go_on();
+            }
             if !self.findings.is_empty() {
                 self.findings_go_on();
             }

@@ -107,7 +107,8 @@ impl Watch {
         if outside > hysteresis {
             return match around.owner(motion.at) {
                 Some(owner) if owner != server => {
-                    if !around.may_enter(owner) || !around.directory_reachable() {
+                    let open = around.may_enter(owner) && around.may_begin();
+                    if !open || !around.directory_reachable() {
                         Place::Waits(now + RECHECK_EVERY)
                     } else if now < self.not_before {
                         Place::Waits(self.not_before)
@@ -189,6 +190,8 @@ pub(crate) fn refusal(
         Some("the target takes no players")
     } else if !around.directory_reachable() {
         Some("the directory is away")
+    } else if !around.may_begin() {
+        Some("as many transfers as may be are under way")
     } else {
         None
     }

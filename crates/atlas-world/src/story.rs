@@ -9,6 +9,8 @@ use crate::{Command, Order, ServerId, Surroundings};
 pub(crate) struct World {
     pub(crate) transfers: u128,
     pub(crate) closed_to: Vec<ServerId>,
+    /// As many transfers as may be are under way.
+    pub(crate) busy: bool,
     pub(crate) places: Vec<i32>,
 }
 
@@ -32,6 +34,10 @@ impl Surroundings for World {
 
     fn may_enter(&self, server: ServerId) -> bool {
         !self.closed_to.contains(&server)
+    }
+
+    fn may_begin(&self) -> bool {
+        !self.busy
     }
 
     fn choose(&mut self, exclude: &[ServerId], _: Option<Position>) -> Option<ServerId> {

@@ -44,6 +44,12 @@ pub trait Surroundings {
     /// Gives a place at `server` back.
     fn release(&mut self, server: ServerId);
 
+    /// Whether one more transfer may begin now; while it may not, transfers wait in `Settled`, not frozen. A failover never
+    /// waits.
+    fn may_begin(&self) -> bool {
+        true
+    }
+
     /// Whether the directory answers now; while it does not, transfers wait in `Settled`, not frozen.
     fn directory_reachable(&self) -> bool {
         true

@@ -231,6 +231,7 @@ impl Roster {
             },
             dialect: dialect::build(&config.dialect),
             globe,
+            transfers: old.map_or_else(Arc::default, |old| Arc::clone(&old.transfers)),
             config: config.clone(),
             removed: false,
         }))
@@ -251,6 +252,7 @@ fn closed(old: &Arc<World>, now: Moment) -> Option<Arc<World>> {
         settings: Arc::clone(&old.settings),
         dialect: dialect::build(&old.config.dialect),
         globe: Arc::clone(&old.globe),
+        transfers: Arc::clone(&old.transfers),
         removed: true,
     }))
 }

@@ -1,6 +1,7 @@
 //! The worlds and their servers at one moment: one immutable view, swapped whole.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use atlas_base::Position;
 use atlas_wire::dialect::{Dialect, Name};
@@ -20,6 +21,8 @@ pub(crate) struct World {
     pub(crate) settings: Arc<Settings>,
     pub(crate) dialect: Box<dyn Dialect>,
     pub(crate) globe: Arc<Globe>,
+    /// Transfers under way; shared by all versions of the world.
+    pub(crate) transfers: Arc<AtomicU32>,
     /// The configuration has it no more: nobody new comes, whoever is there stays.
     pub(crate) removed: bool,
 }
@@ -89,6 +92,23 @@ impl World {
                 .iter()
                 .all(|(name, value)| labels.get(name) == Some(value))
         })
+    }
+
+    /// Whether one more transfer may begin now. Each worker looks for itself, so that for a moment there may be one more a
+    /// worker.
+    pub(crate) fn may_transfer(&self) -> bool {
+        let most = self.config.transfer.concurrent_max;
+        most == 0 || self.transfers.load(Ordering::Relaxed) < most
+    }
+
+    /// Counts a transfer that begins, whoever wanted it.
+    pub(crate) fn transfer_began(&self) {
+        self.transfers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a transfer that ended.
+    pub(crate) fn transfer_ended(&self) {
+        self.transfers.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// The region's authority, where regions count.

@@ -188,14 +188,7 @@ impl Worker {
             let _ = reply.send(Ok(refused));
             return;
         };
-        self.ticket += 1;
-        let event = Event::Transfer {
-            to,
-            reason: Reason::Drain,
-            ticket: self.ticket,
-        };
-        self.happened.push_back((key, found.about.serial, event));
-        self.tickets.insert(self.ticket, reply);
+        self.transfer_begin(key, to, Reason::Drain, reply);
     }
 
     fn kick(&mut self, session: SessionId, code: u16, reason: &str) -> bool {

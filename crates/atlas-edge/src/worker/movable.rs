@@ -141,6 +141,10 @@ impl Surroundings for Around<'_> {
             .is_some_and(|server| server.may_enter())
     }
 
+    fn may_begin(&self) -> bool {
+        self.world.may_transfer()
+    }
+
     fn choose(&mut self, exclude: &[ServerId], at: Option<Position>) -> Option<ServerId> {
         let seeker = Seeker {
             at,

@@ -119,7 +119,7 @@ impl Worker {
                 );
                 self.shared.metrics.input_lost.inc_by(lost_input);
             }
-            Command::Began { .. } => {}
+            Command::Began { .. } => session.about.world.transfer_began(),
             // Messages are relayed whole here, so the client always stands between two.
             Command::HoldInput => self.happened.push_back((key, serial, Event::InputHeld)),
             Command::Ping { link, serial: ping } => self.link_ping(key, link, ping),
@@ -135,6 +135,7 @@ impl Worker {
                 held,
                 ticket,
             } => {
+                session.about.world.transfer_ended();
                 let moved = TransferView {
                     session: session.about.id.to_string(),
                     player: session.player.as_deref().map(str::to_owned),
@@ -214,15 +215,8 @@ impl Worker {
                 let _ = reply.send(Err(error));
                 return;
             };
-            self.ticket += 1;
-            let ticket = self.ticket;
-            let event = Event::Transfer {
-                to: target.id,
-                reason: Reason::Admin,
-                ticket,
-            };
-            self.happened.push_back((key, found.about.serial, event));
-            self.tickets.insert(ticket, reply);
+            let to = target.id;
+            self.transfer_begin(key, to, Reason::Admin, reply);
         } else if self
             .plain
             .iter()

@@ -775,3 +775,25 @@ fn a_session_that_ends_without_a_server_names_what_no_state_contains() {
     assert_eq!(story.lost(2), ["reset 3", "close client 1011"]);
     assert_eq!(story.session.take_state(), None);
 }
+
+#[test]
+fn where_enough_is_under_way_transfers_wait_settled_and_failovers_do_not() {
+    let mut story = Story::settled();
+    story.now = story.now + Duration::from_secs(60);
+    story.world.busy = true;
+    assert_eq!(
+        story.transfer(1),
+        ["refused: as many transfers as may be are under way"]
+    );
+    assert!(story.position(100.0).is_empty());
+    assert_eq!(story.session.phase(), Phase::Settled);
+    assert!(story.step(Event::Timer(Timer::Recheck)).is_empty());
+    story.world.busy = false;
+    assert_eq!(
+        story.step(Event::Timer(Timer::Recheck)),
+        ["began region 1", "dial 1 server 1", "leaving 0 @1"]
+    );
+    let mut story = Story::settled();
+    story.world.busy = true;
+    assert_eq!(story.refused(0), ["dial 1 server 1", "began failover 1"]);
+}
