@@ -11,7 +11,7 @@ pub(super) fn cause(code: u16, reason: &str) -> &'static str {
         (_, "no answer to a ping") => "ping-timeout",
         (_, "the edge is restarting") => "stop",
         (_, reason) if reason.starts_with("the server is being emptied") => "drain",
-        (_, "the player came again") => "duplicate-player",
+        (_, "the player came again" | "the player is here already") => "duplicate-player",
         (CloseCode::RESTART, _) => "server-lost",
         (CloseCode::TRY_AGAIN, _) => "no-server",
         (CloseCode(1011), _) => "servers-lost",
@@ -42,7 +42,8 @@ mod tests {
             ),
             (1009, "a message is longer than the limit", "protocol"),
             (1002, "a frame that is not masked", "protocol"),
-            (4000, "the player came again", "duplicate-player"),
+            (4409, "the player came again", "duplicate-player"),
+            (1008, "the player is here already", "duplicate-player"),
             (4000, "anything that a person types", "kick"),
         ] {
             assert_eq!(cause(code, reason), word, "{code} {reason}");

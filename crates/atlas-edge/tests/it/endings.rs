@@ -77,7 +77,7 @@ async fn a_session_that_lost_two_servers_soon_is_closed_and_its_state_is_carried
     assert_eq!(ann.receive_close(soon()).await.unwrap().0, 1011);
     assert_eq!(edge.metric("atlas_edge_input_lost_total"), 4);
     assert_eq!(
-        edge.metric(r#"atlas_edge_clients_closed_total{code="1011"}"#),
+        edge.metric(r#"atlas_edge_clients_closed_total{code="1011",reason="servers-lost"}"#),
         1
     );
 
