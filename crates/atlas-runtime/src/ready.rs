@@ -1,6 +1,6 @@
 //! The file that says: all of it listens.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,20 @@ pub fn write(path: &Path, ready: &Ready) -> Result<(), Error> {
     private::write(path, &content)
 }
 
+/// Takes away what an earlier process left, so that nobody takes it for this one's.
+///
+/// # Errors
+/// [`Error::Write`] names the file.
+pub fn clear(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::Write {
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -71,6 +85,10 @@ mod tests {
             std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
+        clear(&path).unwrap();
+        assert!(!path.exists());
+        clear(&path).unwrap();
+        write(&path, &ready).unwrap();
         let beside = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
         assert_eq!(beside, 1, "nothing else is left in the folder");
     }

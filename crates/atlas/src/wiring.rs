@@ -69,7 +69,7 @@ async fn start(
     serving: &Serving,
 ) -> Result<(Node, Vec<atlas_edge::Handle>), Error> {
     let data_dir = loaded.config.node.data_dir(&context.variables);
-    let mut node = Node::begin(loaded.config, data_dir, Stop::AtOnce)?;
+    let mut node = Node::begin(loaded.config, data_dir, Stop::AtOnce, serving)?;
     let mut admin = node.admin();
     let mut services = Vec::new();
     for role in roles {

@@ -27,7 +27,7 @@ pub(crate) struct Options {
     demo: bool,
 
     /// How many players walk about in the demo
-    #[arg(long, value_name = "N", default_value_t = 60, requires = "demo", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 60, requires = "demo", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     players: u32,
 
     /// The folder for everything that is kept

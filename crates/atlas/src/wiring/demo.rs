@@ -80,7 +80,7 @@ pub(crate) async fn serve(
         "admin.listen",
     ));
 
-    let mut node = Node::begin(config, data_dir, Stop::InTurn)?;
+    let mut node = Node::begin(config, data_dir, Stop::InTurn, &serving)?;
     let servers = Servers::start(&node.after, scratch.path(), context).await?;
     node.config.world.insert(WORLD.to_owned(), world(&servers));
     let edge = edge::build(&mut node)?;

@@ -65,8 +65,16 @@ impl Node {
     ///
     /// # Errors
     /// [`Error::Runtime`] if the log level cannot be read or the data folder cannot be written.
-    pub(super) fn begin(config: Config, data_dir: PathBuf, stop: Stop) -> Result<Self, Error> {
+    pub(super) fn begin(
+        config: Config,
+        data_dir: PathBuf,
+        stop: Stop,
+        serving: &Serving,
+    ) -> Result<Self, Error> {
         let logs = logs::init(&config.log)?;
+        if let Some(path) = &serving.ready_file {
+            ready::clear(path)?;
+        }
         super::raise_descriptor_limit();
         let end = Shutdown::new();
         let tasks = match stop {
