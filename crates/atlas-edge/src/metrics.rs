@@ -34,6 +34,7 @@ pub(crate) struct Metrics {
     pub(crate) first_answer_seconds: Histogram,
     pub(crate) dial_seconds: HistogramVec,
     pub(crate) link_round_trip_seconds: HistogramVec,
+    pub(crate) states_replaced: IntCounter,
     pub(crate) health_checks: IntCounterVec,
     pub(crate) discovery_failures: IntCounterVec,
     pub(crate) control: crate::control::Metrics,
@@ -119,6 +120,10 @@ impl Metrics {
                 "atlas_edge_transfers_total",
                 "Transfers that ended, by world, reason and outcome (done, aborted, failed).",
                 &["world", "reason", "outcome"],
+            )?,
+            states_replaced: registry.counter(
+                "atlas_edge_states_replaced_total",
+                "States left out for slow clients because a newer one of the same key waited behind.",
             )?,
             health_checks: registry.counters(
                 "atlas_edge_health_checks_total",

@@ -78,6 +78,11 @@ impl World {
                 .is_some_and(|first| first.source != Source::Config || active.next().is_some())
     }
 
+    /// Whether plain sessions are relayed message by message: they may move, or a slow client is spared older states.
+    pub(crate) fn handles_messages(&self) -> bool {
+        self.moves_plain() || self.config.dialect.name == Name::Atlas
+    }
+
     /// The split that a new player of this key belongs to, by its index.
     pub(crate) fn split_for(&self, key: u64) -> Option<usize> {
         atlas_balance::split(key, self.config.splits.iter().map(|split| split.share))

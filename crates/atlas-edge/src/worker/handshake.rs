@@ -429,7 +429,7 @@ impl Worker {
             .sessions_begun
             .with_label_values(&[&*about.world.name])
             .inc();
-        if cooperative || atlas || about.world.moves_plain() {
+        if cooperative || atlas || about.world.handles_messages() {
             return self.movable_begin(Joined {
                 client: socket,
                 link: dial.socket,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use atlas_balance::hash_key;
 use atlas_base::{Moment, Position, TransferId};
 use atlas_wire::frame::{CloseCode, Opcode, Side, close_payload, control_frame, parse_close};
+use atlas_wire::tag::Tag;
 use atlas_wire::upgrade::{Forwarding, Head, Switched};
 use atlas_world::{Event, LinkId, Phase, PlainSession, ServerId, Session, Surroundings};
 use rand::RngExt as _;
@@ -16,7 +17,7 @@ use super::carriage::{Carriage, Message, Read};
 use super::entrance::{Entering, Entrance};
 use super::links::queue_bound;
 use super::machine::Machine;
-use super::plain::{About, slow_client};
+use super::plain::{About, patience_sweeps, slow_client};
 use super::socket::{Received, Socket};
 use super::streams::Stream;
 use super::{Again, ROUNDS_MAX, SKIM_BYTES_MAX, Token, Worker};
@@ -58,6 +59,8 @@ pub(super) struct Movable {
     unfinished: Option<Moment>,
     /// Sweeps during which the client took nothing of what waited for it.
     stalled: u8,
+    /// Sweeps during which its queue was about full.
+    full: u8,
     /// What the client is told when the machine is through.
     pub(super) farewell: Option<(CloseCode, String)>,
 }
@@ -95,6 +98,35 @@ impl Movable {
         } else {
             Carriage::Bare
         }
+    }
+
+    /// Of a client that has been slow for as long as its world has patience, drops the older states that wait for it.
+    /// Says how many. Asked once a sweep.
+    fn drop_superseded(&mut self) -> u64 {
+        let world = &self.about.world;
+        if self.client.backlog_bytes() < queue_bound(self) / 2 {
+            self.full = 0;
+            return 0;
+        }
+        self.full = self.full.saturating_add(1);
+        if u64::from(self.full) < patience_sweeps(world) {
+            return 0;
+        }
+        // What a client of `atlas.v1` gets has its tag in front; control messages have no key.
+        let tagged = self.stream.is_some();
+        let dropped = self.client.drop_superseded(|payload, text| {
+            if !tagged {
+                return world.dialect.state_key(payload, text);
+            }
+            let (tag, message) = payload.split_first()?;
+            let text = match Tag::from_byte(*tag) {
+                Some(Tag::Text) => true,
+                Some(Tag::Binary) => false,
+                _ => return None,
+            };
+            world.dialect.state_key(message, text)
+        });
+        dropped as u64
     }
 
     /// Goes on under a newer view; `fresh` are new rates, if they changed.
@@ -230,6 +262,7 @@ impl Worker {
             asked: false,
             unfinished: None,
             stalled: 0,
+            full: 0,
             farewell: None,
         }));
         self.keys.insert(self.movable[key].about.id, key);
@@ -606,7 +639,7 @@ impl Worker {
         let limits = &self.view.edge.limits;
         let (message_timeout, interval) = (*limits.message_timeout, *limits.ping_interval);
         let patience = interval + *limits.ping_timeout;
-        let (mut over, mut silent) = (Vec::new(), Vec::new());
+        let (mut over, mut silent, mut superseded) = (Vec::new(), Vec::new(), 0);
         for (key, session) in self
             .movable
             .iter_mut()
@@ -614,6 +647,13 @@ impl Worker {
         {
             self.waiting.note(0, session.client.backlog_bytes());
             let quiet = self.now.saturating_since(session.heard);
+            let replaced = session.drop_superseded();
+            if replaced > 0 {
+                superseded += replaced;
+                // There is room again for what the server has to say.
+                let links = session.links.iter().map(|link| Again::Link(*link));
+                self.again.extend(links);
+            }
             if session
                 .unfinished
                 .is_some_and(|since| self.now.saturating_since(since) > message_timeout)
@@ -633,6 +673,7 @@ impl Worker {
                 silent.push(key);
             }
         }
+        self.shared.metrics.states_replaced.inc_by(superseded);
         for (key, code, reason) in over {
             self.movable_refuse(key, code, reason.to_owned());
         }
@@ -682,7 +723,7 @@ impl Worker {
         let token = Token::MovableClient(key).into();
         if session
             .client
-            .send(bytes, self.poll.registry(), token, &mut self.pool)
+            .send_frames(bytes, self.poll.registry(), token, &mut self.pool)
             .is_err()
         {
             self.movable_client_lost(key);

@@ -140,8 +140,12 @@ pub(super) fn slow_client(
         return None;
     }
     *stalled = stalled.saturating_add(1);
-    let patience = world.config.slow_client.patience.as_secs().clamp(1, 254);
-    (u64::from(*stalled) > patience).then_some("slow-client")
+    (u64::from(*stalled) > patience_sweeps(world)).then_some("slow-client")
+}
+
+/// A world's patience with slow clients, in sweeps of a second.
+pub(super) fn patience_sweeps(world: &World) -> u64 {
+    world.config.slow_client.patience.as_secs().clamp(1, 254)
 }
 
 impl Worker {

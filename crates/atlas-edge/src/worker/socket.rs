@@ -3,10 +3,12 @@
 //! Sockets are registered edge-triggered: readiness is remembered here until a short read or a
 //! refusal shows that it is used up. Writability is asked for only while something waits.
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
+use atlas_wire::frame::{Header, Opcode, Parsed, Side};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
@@ -41,6 +43,53 @@ impl Pool {
 struct Backlog {
     bytes: Vec<u8>,
     sent: usize,
+    /// Whether `bytes` are whole frames of ours, from their start.
+    framed: bool,
+}
+
+impl Backlog {
+    /// Drops what has left; of frames, those that have left whole.
+    fn drop_sent(&mut self) {
+        let cut = if self.framed {
+            frames(&self.bytes)
+                .take_while(|frame| frame.end <= self.sent)
+                .last()
+                .map_or(0, |frame| frame.end)
+        } else {
+            self.sent
+        };
+        self.bytes.drain(..cut);
+        self.sent -= cut;
+    }
+}
+
+/// One frame among others.
+struct Framed {
+    start: usize,
+    payload: usize,
+    end: usize,
+    header: Header,
+}
+
+/// The frames that `bytes` consist of, as a server sends them.
+fn frames(bytes: &[u8]) -> impl Iterator<Item = Framed> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let Ok(Parsed::Complete(header, length)) = Header::parse(&bytes[start..], Side::Server)
+        else {
+            return None;
+        };
+        let payload = start + length;
+        let end = payload.checked_add(usize::try_from(header.length).ok()?)?;
+        let frame = (end <= bytes.len()).then_some(Framed {
+            start,
+            payload,
+            end,
+            header,
+        })?;
+        start = end;
+        Some(frame)
+    })
 }
 
 /// How a read ended.
@@ -220,21 +269,92 @@ impl Socket {
         token: Token,
         pool: &mut Pool,
     ) -> Result<(), Broken> {
+        self.send_as(bytes, false, registry, token, pool)
+    }
+
+    /// As [`Socket::send`], for whole frames without a mask.
+    pub(super) fn send_frames(
+        &mut self,
+        bytes: &[u8],
+        registry: &Registry,
+        token: Token,
+        pool: &mut Pool,
+    ) -> Result<(), Broken> {
+        self.send_as(bytes, true, registry, token, pool)
+    }
+
+    /// Drops messages that wait, and of which nothing has left, if a later one that waits has the same key. Says how many.
+    /// `key` gets a message's payload and whether it is text.
+    pub(super) fn drop_superseded(&mut self, key: impl Fn(&[u8], bool) -> Option<u64>) -> usize {
+        let Some(backlog) = self.backlog.as_mut().filter(|backlog| backlog.framed) else {
+            return 0;
+        };
+        let bytes = &backlog.bytes;
+        let key = |frame: &Framed| {
+            let Header {
+                opcode,
+                fin,
+                reserved,
+                ..
+            } = frame.header;
+            let whole = fin && reserved == 0 && matches!(opcode, Opcode::Text | Opcode::Binary);
+            let untouched = frame.start >= backlog.sent;
+            (whole && untouched)
+                .then(|| key(&bytes[frame.payload..frame.end], opcode == Opcode::Text))
+                .flatten()
+        };
+        let keyed: Vec<_> = frames(bytes).map(|frame| (key(&frame), frame)).collect();
+        let mut newest = HashMap::new();
+        for (index, (key, _)) in keyed.iter().enumerate() {
+            if let Some(key) = key {
+                newest.insert(*key, index);
+            }
+        }
+        let superseded = |index: usize, key: Option<u64>| {
+            key.and_then(|key| newest.get(&key))
+                .is_some_and(|last| *last > index)
+        };
+        let mut kept = Vec::with_capacity(bytes.len());
+        let mut dropped = 0;
+        for (index, (key, frame)) in keyed.iter().enumerate() {
+            if superseded(index, *key) {
+                dropped += 1;
+            } else {
+                kept.extend_from_slice(&bytes[frame.start..frame.end]);
+            }
+        }
+        if dropped > 0 {
+            backlog.bytes = kept;
+        }
+        dropped
+    }
+
+    fn send_as(
+        &mut self,
+        bytes: &[u8],
+        framed: bool,
+        registry: &Registry,
+        token: Token,
+        pool: &mut Pool,
+    ) -> Result<(), Broken> {
         if bytes.is_empty() || self.flags & (SHUTDOWN_WANTED | SHUTDOWN_DONE) != 0 {
             return Ok(());
         }
         if let Some(backlog) = &mut self.backlog {
+            backlog.framed &= framed;
             backlog.bytes.extend_from_slice(bytes);
             return Ok(());
         }
         let sent = self.write_some(bytes)?;
         if sent < bytes.len() {
-            let mut kept = pool.take();
-            kept.extend_from_slice(&bytes[sent..]);
-            self.backlog = Some(Box::new(Backlog {
-                bytes: kept,
-                sent: 0,
-            }));
+            let mut kept = Backlog {
+                bytes: pool.take(),
+                sent,
+                framed,
+            };
+            kept.bytes.extend_from_slice(bytes);
+            kept.drop_sent();
+            self.backlog = Some(Box::new(kept));
             self.interest(registry, token, Interest::READABLE | Interest::WRITABLE)?;
         }
         Ok(())
@@ -256,8 +376,7 @@ impl Socket {
             if backlog.sent < backlog.bytes.len() {
                 // What has left is dropped once it is the larger part, so that a slow reader's queue stays bounded.
                 if backlog.sent > backlog.bytes.len() / 2 {
-                    backlog.bytes.drain(..backlog.sent);
-                    backlog.sent = 0;
+                    backlog.drop_sent();
                 }
                 self.backlog = Some(backlog);
                 return Ok(false);
@@ -369,5 +488,77 @@ mod tests {
         }
         assert!(socket.write_ended());
         assert_eq!(reader.join().unwrap(), expected);
+    }
+
+    #[test]
+    fn older_messages_of_a_key_are_dropped_unless_they_have_begun_to_leave() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        client.set_nonblocking(true).unwrap();
+        let poll = mio::Poll::new().unwrap();
+        let mut pool = Pool::new();
+        let mut socket =
+            Socket::open(TcpStream::from_std(client), poll.registry(), Token(0)).unwrap();
+        // A message is its key and its number; key 0 stands for none.
+        let message = |key: u8, number: u32| {
+            let mut payload = vec![key; 3000];
+            payload[1..5].copy_from_slice(&number.to_be_bytes());
+            let header = Header {
+                fin: true,
+                opcode: Opcode::Binary,
+                mask: None,
+                length: payload.len() as u64,
+                reserved: 0,
+            };
+            let mut head = [0; atlas_wire::frame::HEADER_BYTES_MAX];
+            let length = header.write(&mut head);
+            [&head[..length], &payload].concat()
+        };
+        let mut sent = 0;
+        while socket.backlog_bytes() < 300_000 {
+            let bytes = message(u8::try_from(sent % 4).unwrap(), sent);
+            socket
+                .send_frames(&bytes, poll.registry(), Token(0), &mut pool)
+                .unwrap();
+            sent += 1;
+        }
+        let key = |payload: &[u8], text: bool| {
+            assert!(!text);
+            (payload[0] != 0).then_some(u64::from(payload[0]))
+        };
+        let dropped = socket.drop_superseded(key);
+        // A quarter of about a hundred that waited has no key, three are the newest ones.
+        assert!((60..80).contains(&dropped), "{dropped}");
+        assert_eq!(socket.drop_superseded(key), 0);
+        socket.end();
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            server.read_to_end(&mut all).unwrap();
+            all
+        });
+        while !socket.flush(poll.registry(), Token(0), &mut pool).unwrap() {
+            std::thread::yield_now();
+        }
+        let all = reader.join().unwrap();
+        let read: Vec<(u8, u32)> = frames(&all)
+            .map(|frame| {
+                let payload = &all[frame.payload..frame.end];
+                (
+                    payload[0],
+                    u32::from_be_bytes(payload[1..5].try_into().unwrap()),
+                )
+            })
+            .collect();
+        assert_eq!(read.len() + dropped, sent as usize);
+        assert!(read.iter().map(|(_, number)| number).is_sorted());
+        let without_key = read.iter().filter(|(key, _)| *key == 0).count();
+        assert_eq!(
+            without_key,
+            sent.div_ceil(4) as usize,
+            "only states are left out"
+        );
+        let newest = |key: u8| read.iter().rfind(|(of, _)| *of == key).unwrap().1;
+        assert!((1..4).all(|key| newest(key) + 4 >= sent));
     }
 }

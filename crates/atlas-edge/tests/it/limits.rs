@@ -149,6 +149,53 @@ async fn a_client_that_takes_nothing_is_closed_once_patience_ends() {
 }
 
 #[tokio::test]
+async fn a_slow_client_gets_the_newest_state_and_not_all_the_older_ones() {
+    let game = GameServer::echo().await.unwrap();
+    let mut world = world([server("one", &game.url())]);
+    world.dialect.name = atlas_wire::dialect::Name::Atlas;
+    world.slow_client.patience = TimeSpan::from_secs(1);
+    world.slow_client.queue_bytes_max = ByteSize(65_536);
+    let edge = edge_with(EdgeConfig::default(), world);
+    let mut client = Client::to(edge.address).connect(soon()).await.unwrap();
+    client.send_text("hello").await.unwrap();
+    client.receive_text(soon()).await.unwrap();
+    // Far more than the kernel holds: three states, over and over. In front of the rest of the payload stands the key.
+    const STATES: usize = 4000;
+    const PAYLOAD: &str = "AAAAAAAAAA";
+    for number in 0..STATES {
+        let key = ["AQ", "Ag", "Aw"][number % 3];
+        let filling = "A".repeat(8000);
+        let state = format!(
+            r#"{{"message_type":"StateSync","timestamp":{number},"data":"{key}{PAYLOAD}{filling}"}}"#
+        );
+        game.send(0, state.into());
+    }
+    let replaced = || edge.metric("atlas_edge_states_replaced_total");
+    let mut got = Vec::new();
+    let number = |text: &str| {
+        let (_, rest) = text.split_once("\"timestamp\":").unwrap();
+        rest.split_once(',').unwrap().0.parse::<usize>().unwrap()
+    };
+    // It reads, but so slowly that its queue stays full until older states were left out.
+    let deadline = soon();
+    while replaced() == 0 {
+        got.push(number(&client.receive_text(deadline).await.unwrap()));
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    while got.last() != Some(&(STATES - 1)) {
+        got.push(number(&client.receive_text(soon()).await.unwrap()));
+    }
+    assert!(got.is_sorted(), "in order, each once");
+    assert_eq!(got.len() + usize::try_from(replaced()).unwrap(), STATES);
+    assert!(
+        [STATES - 3, STATES - 2]
+            .iter()
+            .all(|last| got.contains(last)),
+        "the newest of each"
+    );
+}
+
+#[tokio::test]
 async fn a_trusted_proxy_says_who_the_client_is_and_nobody_else_does() {
     let game = GameServer::echo().await.unwrap();
     let header = |source: [u8; 4]| {
