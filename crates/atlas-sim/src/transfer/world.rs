@@ -24,6 +24,8 @@ use crate::{random::Random, trace::Trace};
 const SETTLE_MS: u64 = 45_000;
 /// A fresh message must be answered within this.
 const FRESH_MS: u64 = 2_000;
+/// A crossing that waited long may begin just before the end: it has so much more.
+const LAST_TRANSFER_MS: u64 = 5_000;
 
 pub(super) struct World<'a> {
     pub(super) now: u64,
@@ -44,6 +46,7 @@ pub(super) struct World<'a> {
     pub(super) edge_stalled_until: u64,
     pub(super) directory_away_until: u64,
     pub(super) healed: bool,
+    over: bool,
     pub(super) transfers: u64,
     pub(super) violation: Option<String>,
     /// Reused between steps.
@@ -90,6 +93,7 @@ impl<'a> World<'a> {
             edge_stalled_until: 0,
             directory_away_until: 0,
             healed: false,
+            over: false,
             transfers: 0,
             violation: None,
             commands: Vec::new(),
@@ -114,7 +118,7 @@ impl<'a> World<'a> {
             self.now = self.now.max(at);
             events += 1;
             self.happen(happening);
-            if self.violation.is_some() || matches!(happening, Happening::End) {
+            if self.violation.is_some() || self.over {
                 break;
             }
         }
@@ -220,7 +224,12 @@ impl<'a> World<'a> {
                 }
                 self.queue.plan(self.now + FRESH_MS, Happening::End);
             }
-            Happening::End => self.end(),
+            Happening::End => {
+                if !self.is_early() {
+                    self.end();
+                    self.over = true;
+                }
+            }
         }
     }
 
@@ -348,6 +357,21 @@ impl<'a> World<'a> {
             }
         }
         self.queue.plan(self.now + SETTLE_MS, Happening::Fresh);
+    }
+
+    /// Whether sessions are still on the way and have time left; then the end is put off.
+    fn is_early(&mut self) -> bool {
+        let on_the_way = self.players.iter().any(|it| {
+            it.session
+                .as_ref()
+                .is_some_and(|session| !matches!(session.phase(), Phase::Settled | Phase::Closed))
+        });
+        let last = self.plan.span_ms + SETTLE_MS + FRESH_MS + LAST_TRANSFER_MS;
+        let early = on_the_way && self.now < last;
+        if early {
+            self.queue.plan(self.now + 50, Happening::End);
+        }
+        early
     }
 
     /// The accounts.
