@@ -102,9 +102,8 @@ export class Servers {
       setText(cells.link, server.link);
       setText(cells.address, server.address);
       node.classList.toggle("is-down", server.state === "down");
-      // Who is not told of any more leaves by itself.
-      const leaving = !drain && (server.state === "draining" || server.state === "drained");
-      button.hidden = leaving;
+      // Who is not told of any more leaves by itself; a shadow has nobody.
+      button.hidden = !drain && ["draining", "drained", "shadow"].includes(server.state);
       setText(button, drain ? "Take back" : "Drain");
       const label = drain ? `Take the drain of ${server.id} back` : `Drain ${server.id}, ${counted(server.sessions, "player")}`;
       button.setAttribute("aria-label", label);

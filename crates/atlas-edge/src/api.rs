@@ -60,7 +60,7 @@ pub struct ServerView {
     pub address: String,
     /// Who tells of it: `config`, `file`, or `registration`.
     pub source: String,
-    /// `active`, `draining`, `drained` or `down`.
+    /// `active`, `draining`, `drained`, `down`, or `shadow`: it gets copies and no players.
     pub state: String,
     /// `healthy`, `suspect` or `down`.
     pub health: String,
@@ -85,6 +85,7 @@ impl ServerView {
         let health = server.health();
         let state = match (server.is_active(), health) {
             (_, atlas_balance::State::Down) => "down",
+            (true, _) if server.is_shadow() => "shadow",
             (true, _) => "active",
             (false, _) if server.places() == 0 => "drained",
             (false, _) => "draining",

@@ -20,6 +20,7 @@ mod discovery;
 mod drain;
 mod health;
 mod messages;
+mod mirror;
 mod placement;
 mod players;
 
@@ -27,6 +28,7 @@ pub use discovery::{DiscoveryConfig, Listen, RegistrationConfig};
 pub use drain::DrainConfig;
 pub use health::{HealthConfig, HealthKind};
 pub use messages::MessagesConfig;
+pub use mirror::MirrorConfig;
 pub use placement::{GeographicConfig, LocationConfig, SplitConfig};
 pub use players::DuplicatePlayer;
 
@@ -170,6 +172,8 @@ pub struct WorldConfig {
     pub geographic: GeographicConfig,
     /// Shares of the new players that go to servers with certain labels.
     pub splits: Vec<SplitConfig>,
+    /// A copy of the clients' traffic for a shadow server.
+    pub mirror: MirrorConfig,
     /// How a server is emptied.
     pub drain: DrainConfig,
     /// Messages that servers send to each other.
@@ -196,6 +200,7 @@ impl Default for WorldConfig {
             discovery: DiscoveryConfig::default(),
             geographic: GeographicConfig::default(),
             splits: Vec::new(),
+            mirror: MirrorConfig::default(),
             drain: DrainConfig::default(),
             messages: MessagesConfig::default(),
             servers: Vec::new(),
@@ -478,11 +483,33 @@ impl Config {
                     "is not a path; write one that begins with /".into(),
                 );
             }
+            if let Some(what) = mirror_problem(world) {
+                complain(at("mirror.server"), what);
+            }
             for (key, what) in server_problems(&world.servers, world) {
                 complain(at(&key), what);
             }
         }
         problems
+    }
+}
+
+/// What is wrong with a world's shadow server. Where servers are found elsewhere, it may come from there.
+fn mirror_problem(world: &WorldConfig) -> Option<String> {
+    let name = &world.mirror.server;
+    if name.is_empty() {
+        return None;
+    }
+    let named = world.servers.iter().find(|server| server.name == *name);
+    match named {
+        Some(server) if server.region.is_some() => Some(format!(
+            "`{name}` has a region, and a shadow server is nobody's authority; take one of the two away"
+        )),
+        Some(_) => None,
+        None if world.servers.is_empty() || !world.discovery.file.as_os_str().is_empty() => None,
+        None => Some(format!(
+            "`{name}` is none of this world's servers; add it to them, and it gets the copy and no players"
+        )),
     }
 }
 

@@ -11,7 +11,7 @@
 //! - `servers.rs` is the view of worlds and servers that all workers read, `placement.rs` the choice among them,
 //!   `health.rs` their health, `players.rs` who is here;
 //! - `handle.rs` and `admin.rs` are the outside's way in, `stream.rs` the map's, `tap.rs` what
-//!   shows messages to those who listen.
+//!   shows messages to those who listen, `mirror.rs` what copies them for shadow servers.
 //!
 //! Invariants: a session's two sockets and its state stay with one worker for life; bytes of a plain session go out as
 //! they came in; a movable session changes its server only between whole messages, and only as its machine says; a
@@ -29,6 +29,7 @@ mod handle;
 mod health;
 mod mail;
 mod metrics;
+mod mirror;
 mod network;
 mod placement;
 mod players;
@@ -47,8 +48,8 @@ pub use api::{
 pub use config::{
     Config, Count, DiscoveryConfig, DrainConfig, DuplicatePlayer, EdgeConfig, GeographicConfig,
     HealthConfig, HealthKind, LimitsConfig, LinkMode, Listen, LocationConfig, MessagesConfig,
-    PlainOrder, RegionConfig, RegionsMode, RegistrationConfig, ServerConfig, SlowClientConfig,
-    SplitConfig, TransferConfig, WorldConfig,
+    MirrorConfig, PlainOrder, RegionConfig, RegionsMode, RegistrationConfig, ServerConfig,
+    SlowClientConfig, SplitConfig, TransferConfig, WorldConfig,
 };
 pub use drain::{DrainView, WaitView};
 pub use error::{Error, Problem};

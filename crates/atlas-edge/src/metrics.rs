@@ -43,6 +43,7 @@ pub(crate) struct Metrics {
     pub(crate) tapped: IntCounterVec,
     pub(crate) registration: crate::discovery::registration::Metrics,
     pub(crate) states_kept: IntCounterVec,
+    pub(crate) mirrored: IntCounterVec,
 }
 
 impl Metrics {
@@ -158,6 +159,11 @@ impl Metrics {
                 &COARSE_SECONDS,
             )?,
             control: crate::control::Metrics::declare(registry)?,
+            mirrored: registry.counters(
+                "atlas_edge_mirrored_messages_total",
+                "Client messages of worlds with a shadow server, by world and outcome (copied, dropped).",
+                &["world", "outcome"],
+            )?,
             tapped: registry.counters(
                 "atlas_edge_tap_messages_total",
                 "Messages for listeners of the tap that have left, by outcome (shown, left-out).",

@@ -64,6 +64,8 @@ struct Life {
     load: AtomicU32,
     /// It reported that it takes nobody.
     closed: AtomicBool,
+    /// It is its world's shadow server: it gets copies and no players.
+    shadow: AtomicBool,
     /// It missed heartbeats that it had promised.
     late: AtomicBool,
 }
@@ -79,6 +81,7 @@ impl Life {
             came: AtomicU64::new(0),
             load: AtomicU32::new(f32::NAN.to_bits()),
             closed: AtomicBool::new(false),
+            shadow: AtomicBool::new(false),
             late: AtomicBool::new(false),
         }
     }
@@ -140,9 +143,18 @@ impl Server {
         self.removed.is_none() && self.drains_until().is_none()
     }
 
-    /// Whether it is active and did not report that it takes nobody.
+    /// Whether it gets copies and no players.
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.life.shadow.load(Ordering::Relaxed)
+    }
+
+    fn cast_shadow(&self, shadow: bool) {
+        self.life.shadow.store(shadow, Ordering::Relaxed);
+    }
+
+    /// Whether it is active, no shadow, and did not report that it takes nobody.
     pub(crate) fn is_open(&self) -> bool {
-        self.is_active() && !self.life.closed.load(Ordering::Relaxed)
+        self.is_active() && !self.is_shadow() && !self.life.closed.load(Ordering::Relaxed)
     }
 
     fn has_place(&self) -> bool {

@@ -23,6 +23,7 @@ use crate::handle::Handle;
 use crate::health;
 use crate::mail::Mailbox;
 use crate::metrics::{self, Metrics};
+use crate::mirror;
 use crate::players::{self, Players};
 use crate::servers::Roster;
 use crate::shared::{Met, Queued, Shared};
@@ -40,6 +41,7 @@ pub struct Edge {
     shared: Arc<Shared>,
     workers: Vec<Worker>,
     met: mpsc::Receiver<Met>,
+    copies: mpsc::Receiver<mirror::Copy>,
     listen: SocketAddr,
     registration: Option<TcpListener>,
 }
@@ -83,6 +85,7 @@ impl Edge {
             prepared.push((poll, receiver));
         }
         let (met_sender, met) = mpsc::channel(MET_MAX);
+        let (mirrors, copies) = mpsc::channel(mirror::BEGINNING_MAX);
         let shared = Arc::new(Shared {
             node: node.to_owned(),
             owner: atlas_balance::hash_key(node.as_bytes()),
@@ -92,6 +95,7 @@ impl Edge {
             metrics,
             stream: Stream::new(),
             tap: Tap::default(),
+            mirrors,
             mailboxes,
             loads: (0..count).map(|_| AtomicUsize::new(0)).collect(),
             queued: (0..count).map(|_| Queued::default()).collect(),
@@ -117,6 +121,7 @@ impl Edge {
             shared,
             workers,
             met,
+            copies,
             listen,
             registration,
         })
@@ -157,6 +162,11 @@ impl Edge {
         if let Some(listener) = self.registration {
             start_registration(&shared, listener, tasks);
         }
+        let copies = mirror::run(self.copies);
+        tasks.spawn(Kind::CHORE, "edge-mirror", async move {
+            copies.await;
+            Ok::<(), Error>(())
+        });
         let controls = control::watch(shared.clone());
         tasks.spawn(Kind::CHORE, "edge-control", async move {
             controls.await;
@@ -215,7 +225,14 @@ fn connections_max(config: &Config) -> usize {
             let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile)
                 .current
                 .unwrap_or(1 << 20);
-            usize::try_from(limit.saturating_sub(DESCRIPTORS_RESERVED) * 10 / 22)
+            // A copy for a shadow server takes one more.
+            let mirrors = |world: &crate::config::WorldConfig| !world.mirror.server.is_empty();
+            let each = if config.worlds.values().any(mirrors) {
+                32
+            } else {
+                22
+            };
+            usize::try_from(limit.saturating_sub(DESCRIPTORS_RESERVED) * 10 / each)
                 .unwrap_or(usize::MAX)
                 .max(1)
         }

@@ -18,6 +18,7 @@ use crate::discovery::registration::Registrations;
 use crate::drain::Drains;
 use crate::mail::{Mail, Mailbox};
 use crate::metrics::Metrics;
+use crate::mirror;
 use crate::players::Players;
 use crate::servers::{Roster, Server, View, World};
 use crate::stream::Stream;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) stream: Stream,
     pub(crate) tap: Tap,
+    /// Sessions that are to be copied for shadow servers.
+    pub(crate) mirrors: mpsc::Sender<mirror::Copy>,
     pub(crate) mailboxes: Vec<Mailbox>,
     /// Connections of each worker.
     pub(crate) loads: Vec<AtomicUsize>,

@@ -36,6 +36,7 @@ mod leave_join;
 mod links;
 mod machine;
 mod messages;
+mod mirroring;
 mod movable;
 mod orders;
 mod plain;
@@ -54,6 +55,7 @@ use allowance::Rates;
 use dial::Dial;
 use handshake::Handshake;
 use links::Link;
+use mirroring::Mirror;
 use movable::Movable;
 use plain::Plain;
 use socket::{Pool, Received, Socket};
@@ -207,6 +209,8 @@ pub(crate) struct Worker {
     waiting: Waiting,
     /// Players who were moved and have not heard of their new server yet.
     switches: HashMap<usize, Switch>,
+    /// Sessions that are copied for a shadow server; nobody else has an entry.
+    mirrors: HashMap<SessionId, Mirror>,
     ticked: Moment,
     watched: Moment,
     swept: Moment,
@@ -277,6 +281,7 @@ impl Worker {
             tally: Tally::default(),
             waiting: Waiting::default(),
             switches: HashMap::new(),
+            mirrors: HashMap::new(),
             ticked: Moment::ZERO,
             watched: Moment::ZERO,
             swept: Moment::ZERO,

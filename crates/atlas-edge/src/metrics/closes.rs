@@ -9,7 +9,7 @@ pub(super) fn cause(code: u16, reason: &str) -> &'static str {
         (_, "too many messages or bytes a second") => "rate",
         (_, "a message took too long to end") => "message-timeout",
         (_, "no answer to a ping") => "ping-timeout",
-        (_, "the edge is restarting") => "stop",
+        (_, reason) if reason.starts_with("the edge is restarting") => "stop",
         (_, reason) if reason.starts_with("the server is being emptied") => "drain",
         (_, "the player came again" | "the player is here already") => "duplicate-player",
         (CloseCode::RESTART, _) => "server-lost",
@@ -33,6 +33,7 @@ mod tests {
                 "the server is being emptied; come back in 3174 ms",
                 "drain",
             ),
+            (1012, "the edge is restarting; come back in 12 ms", "stop"),
             (1012, "the game server is gone", "server-lost"),
             (1013, "no server takes the player", "no-server"),
             (

@@ -205,6 +205,9 @@ impl Roster {
         unique(name, &told)?;
         let next = self.next.entry(name.to_owned()).or_default();
         let servers = servers(told, old.map_or(&[], |old| &old.servers), next, now);
+        for server in &servers {
+            server.cast_shadow(server.config.name == config.mirror.server);
+        }
         let globe = self.globes.get(name).cloned().unwrap_or_default();
         let unchanged = |old: &&Arc<World>| {
             !old.removed

@@ -71,7 +71,8 @@ impl World {
             Name::Json => !dialect.join.kind.is_empty(),
             Name::Atlas | Name::Horizon => true,
         };
-        let mut active = self.servers.iter().filter(|server| server.is_active());
+        let takes_over = |server: &&Arc<Server>| server.is_active() && !server.is_shadow();
+        let mut active = self.servers.iter().filter(takes_over);
         joins
             && active
                 .next()

@@ -95,7 +95,9 @@ impl Dial {
             head: Some(&self.head),
             subprotocols: &subprotocols,
             // What is read here must not be packed, and a session that may move cannot keep an inflater's window.
-            deflate: !self.world.dialect.skims() && !self.head.subprotocols().offers_atlas(),
+            deflate: !self.world.dialect.skims()
+                && !self.head.subprotocols().offers_atlas()
+                && self.world.config.mirror.server.is_empty(),
             forwarding: Some(self.forwarding),
             link: self.asks_link.then_some(LinkHeaders {
                 kind: LinkKind::Session(self.session),

@@ -429,6 +429,7 @@ impl Worker {
             .sessions_begun
             .with_label_values(&[&*about.world.name])
             .inc();
+        self.mirror_begin(&about, &asked.head, asked.forwarding);
         if cooperative || atlas || about.world.handles_messages() {
             return self.movable_begin(Joined {
                 client: socket,
@@ -489,8 +490,9 @@ impl Worker {
         self.last_path.clone()
     }
 
-    /// Counts a session's connection out of its address's.
-    pub(super) fn address_leave(&self, about: &About) {
+    /// Counts a session's connection out of its address's; nothing more of it is copied.
+    pub(super) fn address_leave(&mut self, about: &About) {
+        self.mirror_end(about.id);
         self.shared.address_leave(about.counted, about.address.ip());
     }
 

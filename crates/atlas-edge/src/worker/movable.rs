@@ -534,6 +534,9 @@ impl Worker {
                 self.movable_refuse(key, CloseCode::INVALID_PAYLOAD, reason);
                 break;
             }
+            if !self.mirrors.is_empty() {
+                self.mirror_message(key, &message);
+            }
             if self.shared.tap.is_on() {
                 self.movable_tapped(key, Direction::In, &message);
             }

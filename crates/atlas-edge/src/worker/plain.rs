@@ -198,6 +198,7 @@ impl Worker {
             self.plain_tapped(key, sender, received);
         }
         let limit = self.message_bytes_max;
+        let copies = sender == Side::Client && !self.mirrors.is_empty();
         let session = &mut self.plain[key];
         let (to, advance, token) = match sender {
             Side::Client => {
@@ -246,6 +247,7 @@ impl Worker {
                 (&mut session.client, advance, Token::PlainClient(key))
             }
         };
+        let pass = advance.pass;
         if to
             .send(
                 &received[..advance.pass],
@@ -264,6 +266,9 @@ impl Worker {
                 },
             );
             return false;
+        }
+        if copies {
+            self.mirror_bytes(key, &received[..pass]);
         }
         if let Some(violation) = advance.violation {
             self.shared

@@ -17,6 +17,7 @@ mod health;
 mod hostile;
 mod limits;
 mod metrics;
+mod mirror;
 mod moves;
 mod placement;
 mod plain_moves;
