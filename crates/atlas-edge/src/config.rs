@@ -109,6 +109,9 @@ pub struct LimitsConfig {
     pub messages_per_second: u32,
     /// Bytes that a client may send a second, twice as many at once; beyond it: close code 1008. 0: no limit.
     pub bytes_per_second: ByteSize,
+    /// What may wait at the whole edge for clients and servers that do not take it, and of messages that are unfinished;
+    /// beyond it those for whom most waits are closed with 1013. 0: no limit.
+    pub queued_bytes_max: ByteSize,
     /// Connections from one address, IPv6 by /64; beyond it: 429. 0: no limit.
     pub connections_per_address: u32,
     /// A client that was silent for so long is asked whether it is there.
@@ -127,6 +130,7 @@ impl Default for LimitsConfig {
             message_timeout: TimeSpan::from_secs(10),
             messages_per_second: 200,
             bytes_per_second: ByteSize(1 << 20),
+            queued_bytes_max: ByteSize(1 << 30),
             connections_per_address: 0,
             ping_interval: TimeSpan::from_secs(20),
             ping_timeout: TimeSpan::from_secs(20),

@@ -97,7 +97,7 @@ impl Metrics {
             )?,
             closed_by_edge: registry.counters(
                 "atlas_edge_clients_closed_total",
-                "Clients that the edge closed, by close code and reason (slow-client, rate, message-timeout, ping-timeout, duplicate-player, protocol, kick, drain, stop, server-lost, servers-lost, no-server).",
+                "Clients that the edge closed, by close code and reason (slow-client, rate, message-timeout, ping-timeout, duplicate-player, protocol, kick, drain, stop, server-lost, servers-lost, no-server, no-room).",
                 &["code", "reason"],
             )?,
             links_lost: registry.counter(

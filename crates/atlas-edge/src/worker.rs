@@ -40,6 +40,7 @@ mod mirroring;
 mod movable;
 mod orders;
 mod plain;
+mod relief;
 mod renewal;
 mod report;
 mod socket;
@@ -58,6 +59,7 @@ use links::Link;
 use mirroring::Mirror;
 use movable::Movable;
 use plain::Plain;
+pub(crate) use relief::NO_ROOM;
 use socket::{Pool, Received, Socket};
 use stopping::Stopping;
 use switches::Switch;
@@ -528,6 +530,7 @@ impl Worker {
             self.streams_sweep();
             self.links_sweep();
             self.show_waiting();
+            self.relieve();
             self.settle_machines();
         }
         if self.accept_pending {
@@ -547,7 +550,7 @@ impl Worker {
     /// Shows to the rest of the process what the sweep found waiting.
     fn show_waiting(&mut self) {
         for (_, link) in &self.links {
-            self.waiting.note(link.socket.backlog_bytes(), 0);
+            self.waiting.note(link.queued_bytes(), 0);
         }
         let waiting = std::mem::take(&mut self.waiting);
         let shown = &self.shared.queued[self.index];

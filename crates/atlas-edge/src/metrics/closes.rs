@@ -2,9 +2,12 @@
 
 use atlas_wire::frame::CloseCode;
 
+use crate::worker::NO_ROOM;
+
 /// The label of a close, from its code and the words that the client is told.
 pub(super) fn cause(code: u16, reason: &str) -> &'static str {
     match (CloseCode(code), reason) {
+        (_, NO_ROOM) => "no-room",
         (_, "slow-client") => "slow-client",
         (_, "too many messages or bytes a second") => "rate",
         (_, "a message took too long to end") => "message-timeout",
@@ -35,6 +38,7 @@ mod tests {
             ),
             (1012, "the edge is restarting; come back in 12 ms", "stop"),
             (1012, "the game server is gone", "server-lost"),
+            (1013, NO_ROOM, "no-room"),
             (1013, "no server takes the player", "no-server"),
             (
                 1011,

@@ -45,6 +45,11 @@ impl Assembler {
         }
     }
 
+    /// Bytes of a message that was begun and not ended.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.begun.len() + self.joined.len()
+    }
+
     /// Whether a message was begun and not ended.
     pub(super) fn unfinished(&self) -> bool {
         !self.begun.is_empty() || self.sequence.message().is_some()

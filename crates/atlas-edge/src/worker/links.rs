@@ -39,6 +39,13 @@ pub(super) struct Link {
     asked: Option<Moment>,
 }
 
+impl Link {
+    /// Bytes that wait for the server, and those of a message that it has begun.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.socket.backlog_bytes() + self.input.queued_bytes()
+    }
+}
+
 impl Worker {
     /// Makes an open socket a link of a session. False if it cannot be watched.
     pub(super) fn link_insert(

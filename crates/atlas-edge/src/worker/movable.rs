@@ -91,6 +91,11 @@ impl Movable {
         }
     }
 
+    /// Bytes that wait for the client, and those of a message that it has begun.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.client.backlog_bytes() + self.input.queued_bytes()
+    }
+
     /// What its client speaks.
     pub(super) fn carriage(&self) -> Carriage {
         if self.stream.is_some() {
@@ -648,7 +653,8 @@ impl Worker {
             .iter_mut()
             .filter(|(_, session)| !session.ended)
         {
-            self.waiting.note(0, session.client.backlog_bytes());
+            self.waiting
+                .note(session.input.queued_bytes(), session.client.backlog_bytes());
             let quiet = self.now.saturating_since(session.heard);
             let replaced = session.drop_superseded();
             if replaced > 0 {
@@ -697,7 +703,7 @@ impl Worker {
     }
 
     /// Closes a client for a reason of ours.
-    fn movable_refuse(&mut self, key: usize, code: CloseCode, reason: String) {
+    pub(super) fn movable_refuse(&mut self, key: usize, code: CloseCode, reason: String) {
         // A client that is closing already is not closed once more.
         if self.movable.get(key).is_some_and(|session| !session.ended) {
             self.shared.metrics.closed(code.0, &reason);

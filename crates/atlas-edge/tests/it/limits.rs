@@ -196,6 +196,44 @@ async fn a_slow_client_gets_the_newest_state_and_not_all_the_older_ones() {
 }
 
 #[tokio::test]
+async fn when_too_much_waits_at_the_edge_those_for_whom_most_waits_are_closed() {
+    let game = GameServer::echo().await.unwrap();
+    let limits = LimitsConfig {
+        queued_bytes_max: ByteSize(300_000),
+        ..LimitsConfig::default()
+    };
+    let config = EdgeConfig {
+        limits,
+        workers: atlas_edge::Count::Number(1),
+        ..EdgeConfig::default()
+    };
+    // Of messages, 256 KiB may wait for each of two clients that read nothing: too much for both. The third reads.
+    let mut world = world([server("one", &game.url())]);
+    world.dialect.name = atlas_wire::dialect::Name::Atlas;
+    let edge = edge_with(config, world);
+    let mut reader = Client::to(edge.address).connect(soon()).await.unwrap();
+    let mut stuck = Vec::new();
+    for _ in 0..2 {
+        stuck.push(RawClient::upgrade(edge.address, "/", soon()).await.unwrap());
+    }
+    eventually(soon(), "three players", || game.opened() == 3)
+        .await
+        .unwrap();
+    for _ in 0..200 {
+        game.send(1, vec![0; 100_000].into());
+        game.send(2, vec![0; 100_000].into());
+    }
+    let closed =
+        || edge.metric("atlas_edge_clients_closed_total{code=\"1013\",reason=\"no-room\"}");
+    eventually(soon(), "a client to be closed", || closed() > 0)
+        .await
+        .unwrap();
+    reader.send_text("still here").await.unwrap();
+    assert_eq!(reader.receive_text(soon()).await.unwrap(), "still here");
+    assert_eq!(closed(), 1, "one was enough");
+}
+
+#[tokio::test]
 async fn a_trusted_proxy_says_who_the_client_is_and_nobody_else_does() {
     let game = GameServer::echo().await.unwrap();
     let header = |source: [u8; 4]| {
