@@ -21,6 +21,7 @@ mod drain;
 mod health;
 mod messages;
 mod mirror;
+mod moves;
 mod placement;
 mod players;
 
@@ -29,6 +30,7 @@ pub use drain::DrainConfig;
 pub use health::{HealthConfig, HealthKind};
 pub use messages::MessagesConfig;
 pub use mirror::MirrorConfig;
+pub use moves::{MovesBy, MovesConfig};
 pub use placement::{GeographicConfig, LocationConfig, SplitConfig};
 pub use players::DuplicatePlayer;
 
@@ -178,6 +180,8 @@ pub struct WorldConfig {
     pub splits: Vec<SplitConfig>,
     /// A copy of the clients' traffic for a shadow server.
     pub mirror: MirrorConfig,
+    /// How players are moved away from servers that are too full.
+    pub moves: MovesConfig,
     /// How a server is emptied.
     pub drain: DrainConfig,
     /// Messages that servers send to each other.
@@ -205,6 +209,7 @@ impl Default for WorldConfig {
             geographic: GeographicConfig::default(),
             splits: Vec::new(),
             mirror: MirrorConfig::default(),
+            moves: MovesConfig::default(),
             drain: DrainConfig::default(),
             messages: MessagesConfig::default(),
             servers: Vec::new(),
@@ -462,6 +467,9 @@ impl Config {
                         "is empty, so every server would be one of these".into(),
                     );
                 }
+            }
+            for (key, what) in world.moves.problems() {
+                complain(at(&format!("moves.{key}")), what.into());
             }
             if world.splits.iter().map(|split| split.share).sum::<f64>() > 1.0 + 1e-9 {
                 complain(

@@ -9,7 +9,7 @@
 //!   `worker/links.rs` (servers) carry whole messages and obey the state machine of `atlas-world`;
 //! - `discovery/` finds servers: a watched file, registration over HTTP;
 //! - `servers.rs` is the view of worlds and servers that all workers read, `placement.rs` the choice among them,
-//!   `health.rs` their health, `players.rs` who is here;
+//!   `health.rs` their health, `players.rs` who is here, `moves.rs` who goes for balance;
 //! - `handle.rs` and `admin.rs` are the outside's way in, `stream.rs` the map's, `tap.rs` what
 //!   shows messages to those who listen, `mirror.rs` what copies them for shadow servers.
 //!
@@ -30,6 +30,7 @@ mod health;
 mod mail;
 mod metrics;
 mod mirror;
+mod moves;
 mod network;
 mod placement;
 mod players;
@@ -48,8 +49,8 @@ pub use api::{
 pub use config::{
     Config, Count, DiscoveryConfig, DrainConfig, DuplicatePlayer, EdgeConfig, GeographicConfig,
     HealthConfig, HealthKind, LimitsConfig, LinkMode, Listen, LocationConfig, MessagesConfig,
-    MirrorConfig, PlainOrder, RegionConfig, RegionsMode, RegistrationConfig, ServerConfig,
-    SlowClientConfig, SplitConfig, TransferConfig, WorldConfig,
+    MirrorConfig, MovesBy, MovesConfig, PlainOrder, RegionConfig, RegionsMode, RegistrationConfig,
+    ServerConfig, SlowClientConfig, SplitConfig, TransferConfig, WorldConfig,
 };
 pub use drain::{DrainView, WaitView};
 pub use error::{Error, Problem};

@@ -24,6 +24,7 @@ use crate::health;
 use crate::mail::Mailbox;
 use crate::metrics::{self, Metrics};
 use crate::mirror;
+use crate::moves;
 use crate::players::{self, Players};
 use crate::servers::Roster;
 use crate::shared::{Met, Queued, Shared};
@@ -175,6 +176,11 @@ impl Edge {
         let drains = drain::watch(shared.clone());
         tasks.spawn(Kind::CHORE, "edge-drains", async move {
             drains.await;
+            Ok::<(), Error>(())
+        });
+        let moves = moves::watch(shared.clone());
+        tasks.spawn(Kind::CHORE, "edge-moves", async move {
+            moves.await;
             Ok::<(), Error>(())
         });
         let players = players::watch(shared.clone());

@@ -27,6 +27,7 @@ use crate::shared::Shared;
 mod allowance;
 mod asked;
 mod assembler;
+mod balance;
 mod carriage;
 mod dial;
 mod entrance;
@@ -50,6 +51,7 @@ mod switches;
 mod tapping;
 mod timers;
 
+pub(crate) use balance::{Far, Stander};
 pub(crate) use messages::{Ask, Resident};
 
 use allowance::Rates;
@@ -222,6 +224,8 @@ pub(crate) struct Worker {
     ticket: u64,
     /// Transfers that were asked for and wait.
     asked: VecDeque<asked::Asked>,
+    /// The movable session at which the next look for a nearer server begins.
+    far_next: usize,
     /// The movable sessions' keys.
     keys: HashMap<SessionId, usize>,
     /// Who waits for a session to settle.
@@ -291,6 +295,7 @@ impl Worker {
             tickets: HashMap::new(),
             ticket: 0,
             asked: VecDeque::new(),
+            far_next: 0,
             keys: HashMap::new(),
             findings: Vec::new(),
             view,

@@ -288,6 +288,13 @@ impl PlainSession {
         }
     }
 
+    /// Whether the player is settled, can be moved, and its least interval is over, so that a move for balance would begin.
+    #[must_use]
+    pub fn is_free(&self, now: Moment) -> bool {
+        let settled = matches!(self.work, Work::Idle) && !self.is_client_gone();
+        settled && !self.pinned && now >= self.watch.not_before
+    }
+
     /// The server that has the player, or had it last.
     #[must_use]
     pub fn server(&self) -> ServerId {

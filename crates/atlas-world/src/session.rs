@@ -317,6 +317,12 @@ impl Session {
         }
     }
 
+    /// Whether the player is settled, and its least interval over, so that a move for balance would begin.
+    #[must_use]
+    pub fn is_free(&self, now: Moment) -> bool {
+        matches!(self.work, Work::Idle) && !self.is_client_gone() && now >= self.watch.not_before
+    }
+
     /// The server that is the authority, or was last.
     #[must_use]
     pub fn server(&self) -> ServerId {

@@ -89,6 +89,11 @@ impl Machine {
         ask!(self, machine => machine.position())
     }
 
+    /// Whether the player is settled and may be moved for balance now.
+    pub(super) fn is_free(&self, now: Moment) -> bool {
+        ask!(self, machine => machine.is_free(now))
+    }
+
     /// Whether its server would be given the state that the player left behind.
     pub(super) fn takes_state(&self) -> bool {
         match self {

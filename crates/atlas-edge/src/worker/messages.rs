@@ -11,6 +11,7 @@ use rand::RngExt as _;
 use tokio::sync::oneshot;
 
 use super::Worker;
+use super::balance::{Far, Stander};
 use super::movable::{Around, Movable};
 use super::plain::About;
 use crate::api::TransferView;
@@ -32,6 +33,25 @@ pub(crate) enum Ask {
     MoveAway {
         session: SessionId,
         from: ServerId,
+        reply: oneshot::Sender<Result<TransferView, crate::Error>>,
+    },
+    /// Who is at a server and can be moved at all, for balance.
+    Standers {
+        world: Arc<str>,
+        server: ServerId,
+        reply: oneshot::Sender<Vec<Stander>>,
+    },
+    /// Some of those who have a much nearer server among `open`.
+    Far {
+        world: Arc<str>,
+        open: Arc<[ServerId]>,
+        reply: oneshot::Sender<Vec<Far>>,
+    },
+    /// Moves a session for balance; answered with how it ended. An error if it is not there.
+    Move {
+        session: SessionId,
+        from: ServerId,
+        to: ServerId,
         reply: oneshot::Sender<Result<TransferView, crate::Error>>,
     },
     /// Closes a session's client; answered with whether it is here.
@@ -86,6 +106,22 @@ impl Worker {
                 from,
                 reply,
             } => self.move_away(session, from, reply),
+            Ask::Standers {
+                world,
+                server,
+                reply,
+            } => {
+                let _ = reply.send(self.standers(&world, server));
+            }
+            Ask::Far { world, open, reply } => {
+                let _ = reply.send(self.far(&world, &open));
+            }
+            Ask::Move {
+                session,
+                from,
+                to,
+                reply,
+            } => self.move_for_balance(session, from, to, reply),
             Ask::Kick {
                 session,
                 code,
