@@ -74,6 +74,26 @@ fn events_are_read() {
             Some("6f96"),
         ),
         (
+            r#"{"channel":0,"object_id":"8757f634","object_type":"GorcPlayer","player_id":"650a264c","timestamp":1761752904,"type":"gorc_zone_exit"}"#,
+            None,
+            false,
+            Some("650a264c"),
+        ),
+        // Where the server has put the player is no claim of the player's.
+        (
+            r#"{"channel":0,"data":{"object_id":"8757f634","player_id":"650a264c","position":{"x":1.0,"y":2.0,"z":3.0}},"event_type":"gorc_info","object_id":"8757f634","object_type":"GorcPlayer"}"#,
+            None,
+            false,
+            Some("650a264c"),
+        ),
+        // As serde_json writes it where it sorts the keys.
+        (
+            r#"{"channel":0,"data":{"client_timestamp":"2025-10-11T09:57:45Z","movement_state":1,"new_position":{"x":-7.5,"y":0.0,"z":2.0},"player_id":"6f96","velocity":{"x":0.0,"y":0.0,"z":-1.0}},"event":"move","object_id":"8757f634","player_id":"6f96","type":"gorc_event"}"#,
+            Some(([-7.5, 0.0, 2.0], Some([0.0, 0.0, -1.0]))),
+            false,
+            Some("6f96"),
+        ),
+        (
             r#"{"player_id":null,"data":{"player_id":"p"}}"#,
             None,
             false,
