@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use atlas_balance::Algorithm;
 use atlas_base::{ByteSize, Position, TimeSpan};
@@ -164,6 +165,9 @@ pub struct WorldConfig {
     pub keep_state_bytes_max: ByteSize,
     /// `auto`: a player who leaves a server's region is moved, whatever `balance` says. `off`: regions are ignored.
     pub regions: RegionsMode,
+    /// A file with the token that cooperative servers demand: one word, sent to them as `Authorization: Bearer TOKEN`.
+    /// Servers of `link = "plain"` do not get it. Read at the start and when the configuration is reloaded. Empty: none.
+    pub link_token_file: PathBuf,
     /// How the edge reads this game's messages.
     pub dialect: DialectConfig,
     /// How players are moved between servers.
@@ -201,6 +205,7 @@ impl Default for WorldConfig {
             keep_state_players_max: 10_000,
             keep_state_bytes_max: ByteSize(64 << 20),
             regions: RegionsMode::Auto,
+            link_token_file: PathBuf::new(),
             dialect: DialectConfig::default(),
             transfer: TransferConfig::default(),
             slow_client: SlowClientConfig::default(),

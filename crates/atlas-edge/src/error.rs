@@ -71,6 +71,14 @@ pub enum Error {
         #[source]
         source: Box<maxminddb::MaxMindDbError>,
     },
+    /// The file of a world's link token cannot be used.
+    #[error("link token file {} {why}", file.display())]
+    LinkToken {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The edge has stopped or is stopping and answers no more.
     #[error("the edge is stopping")]
     Stopping,

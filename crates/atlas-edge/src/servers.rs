@@ -16,6 +16,7 @@ use crate::config::{LinkMode, ServerConfig};
 
 mod address;
 mod roster;
+mod token;
 mod view;
 
 pub(crate) use address::{Address, parse_address};

@@ -65,6 +65,8 @@ async fn open(
     let mut key = [0; 16];
     SysRng.try_fill_bytes(&mut key).map_err(io::Error::other)?;
     let host = server.address.authority();
+    let authorization = world.authorization.as_deref();
+    let extra = authorization.map(|it| [("Authorization", it.reveal().as_str())]);
     let request = ServerRequest {
         target: server.address.path.as_deref().unwrap_or("/"),
         host: &host,
@@ -79,7 +81,7 @@ async fn open(
             player: None,
             node,
         }),
-        extra: &[],
+        extra: extra.as_ref().map_or(&[], |it| &it[..]),
     };
     let mut bytes = Vec::with_capacity(512);
     request.write(&mut bytes)?;

@@ -13,6 +13,7 @@ use atlas_base::Moment;
 use atlas_wire::dialect;
 use atlas_world::{Regions, ServerId, Settings};
 
+use super::token::{self, Authorization};
 use super::{Address, Server, Speaks, View, World, parse_address};
 use crate::config::{Config, PlainOrder, RegionsMode, ServerConfig, WorldConfig};
 use crate::discovery::file;
@@ -92,6 +93,8 @@ pub(crate) struct Roster {
     told: BTreeMap<(String, Source), Arc<Vec<Entry>>>,
     /// What each world knows of its clients' places.
     globes: BTreeMap<String, Arc<Globe>>,
+    /// What worlds show their cooperative servers.
+    tokens: BTreeMap<String, Authorization>,
     /// The next id of each world that there ever was.
     next: BTreeMap<String, u32>,
 }
@@ -100,17 +103,20 @@ impl Roster {
     /// The servers of a checked configuration and of the files it names; reads files and resolves hosts, which blocks.
     ///
     /// # Errors
-    /// [`Error::Resolve`], [`Error::Discovery`], [`Error::Locations`].
+    /// [`Error::Resolve`], [`Error::Discovery`], [`Error::Locations`], [`Error::LinkToken`].
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let mut roster = Self {
             config: Arc::new(config.clone()),
             told: BTreeMap::new(),
             globes: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             next: BTreeMap::new(),
         };
         for (name, world) in &config.worlds {
             let globe = Globe::open(&world.geographic)?;
             roster.globes.insert(name.clone(), Arc::new(globe));
+            let token = token::read(&world.link_token_file)?;
+            roster.tokens.extend(token.map(|it| (name.clone(), it)));
             let entries = Entry::resolve_all(&world.servers, Source::Config)?;
             roster.tell(name, Source::Config, entries);
             if let Some(path) = file::path(world) {
@@ -146,6 +152,7 @@ impl Roster {
                 self.globes.insert(name, globe);
             }
         }
+        self.tokens = fresh.tokens;
         self.config = fresh.config;
     }
 
@@ -209,9 +216,11 @@ impl Roster {
             server.cast_shadow(server.config.name == config.mirror.server);
         }
         let globe = self.globes.get(name).cloned().unwrap_or_default();
+        let authorization = self.tokens.get(name).cloned();
         let unchanged = |old: &&Arc<World>| {
             !old.removed
                 && Arc::ptr_eq(&old.globe, &globe)
+                && old.authorization == authorization
                 && old.config == *config
                 && old.servers.len() == servers.len()
                 && old
@@ -234,6 +243,7 @@ impl Roster {
             },
             dialect: dialect::build(&config.dialect),
             globe,
+            authorization,
             transfers: old.map_or_else(Arc::default, |old| Arc::clone(&old.transfers)),
             config: config.clone(),
             removed: false,
@@ -255,6 +265,7 @@ fn closed(old: &Arc<World>, now: Moment) -> Option<Arc<World>> {
         settings: Arc::clone(&old.settings),
         dialect: dialect::build(&old.config.dialect),
         globe: Arc::clone(&old.globe),
+        authorization: old.authorization.clone(),
         transfers: Arc::clone(&old.transfers),
         removed: true,
     }))

@@ -7,6 +7,7 @@ use atlas_base::Position;
 use atlas_wire::dialect::{Dialect, Name};
 use atlas_world::{Regions, ServerId, Settings};
 
+use super::token::Authorization;
 use super::{Server, Source};
 use crate::config::{EdgeConfig, RegionsMode, WorldConfig};
 use crate::globe::Globe;
@@ -21,6 +22,8 @@ pub(crate) struct World {
     pub(crate) settings: Arc<Settings>,
     pub(crate) dialect: Box<dyn Dialect>,
     pub(crate) globe: Arc<Globe>,
+    /// What shows cooperative servers that it is the edge who calls.
+    pub(crate) authorization: Option<Authorization>,
     /// Transfers under way; shared by all versions of the world.
     pub(crate) transfers: Arc<AtomicU32>,
     /// The configuration has it no more: nobody new comes, whoever is there stays.

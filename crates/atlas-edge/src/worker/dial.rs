@@ -83,6 +83,10 @@ impl Dial {
     fn with_request<T>(&self, node: &str, act: impl FnOnce(&ServerRequest<'_>) -> T) -> T {
         let subprotocols = self.head.subprotocols().of_game();
         let host = self.server.address.authority();
+        let authorization = self.world.authorization.as_deref();
+        let extra = authorization
+            .filter(|_| self.asks_link)
+            .map(|it| [("Authorization", it.reveal().as_str())]);
         act(&ServerRequest {
             target: self
                 .server
@@ -105,8 +109,15 @@ impl Dial {
                 player: self.player.as_deref(),
                 node,
             }),
-            extra: &[],
+            extra: extra.as_ref().map_or(&[], |it| &it[..]),
         })
+    }
+
+    /// Whether the link token took the place of the player's own `Authorization`, which a plain server may want.
+    fn hides_authorization(&self) -> bool {
+        self.asks_link
+            && self.world.authorization.is_some()
+            && self.head.fields().count("authorization") > 0
     }
 }
 
@@ -242,6 +253,12 @@ impl Worker {
             });
             match parsed {
                 Ok(ServerAnswer::Incomplete) => {}
+                // A plain server may have wanted the player's own.
+                Ok(ServerAnswer::Refused { status: 401 | 403 })
+                    if dial.hides_authorization() && dial.server.config.link == LinkMode::Auto =>
+                {
+                    return self.dial_again_plain(key);
+                }
                 Ok(ServerAnswer::Refused { status }) => {
                     return self.dial_failed(key, DialFailure::Status(status));
                 }
@@ -267,8 +284,10 @@ impl Worker {
                 (_, LinkMode::Cooperative) => {
                     return self.dial_failed(key, DialFailure::NotCooperative);
                 }
-                (LinkAnswer::Plain, _) => dial.server.learn(Speaks::Plain),
-                (LinkAnswer::Echoed, _) => {
+                (LinkAnswer::Plain, _) if !dial.hides_authorization() => {
+                    dial.server.learn(Speaks::Plain)
+                }
+                (LinkAnswer::Plain | LinkAnswer::Echoed, _) => {
                     dial.server.learn(Speaks::Plain);
                     return self.dial_again_plain(key);
                 }

@@ -16,6 +16,7 @@ mod handshake;
 mod health;
 mod hostile;
 mod limits;
+mod link_token;
 mod metrics;
 mod mirror;
 mod moves;
