@@ -1,14 +1,18 @@
 //! Simulated players who walk over the demo's world through real WebSockets, with a check built in.
 //!
 //! [`build`](Players::build) checks the configuration, [`run`](Players::run) lets them walk until the
-//! shutdown, [`Stats`] is the cheap handle that tells how it goes, and [`router`] serves it.
+//! shutdown, [`Stats`] is the cheap handle that tells how it goes, and [`routes`] serves it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use atlas_runtime::admin::{Operation, Routes};
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -71,7 +75,7 @@ pub struct Stats {
 }
 
 /// What the players counted so far, as `GET /v1/demo` shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// How many players there are to be.
     pub players: u32,
@@ -106,7 +110,7 @@ pub struct Snapshot {
 }
 
 /// Answer times in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AnswerTimes {
     /// Half took at most this long.
     pub p50: f64,
@@ -236,13 +240,25 @@ impl Stats {
     }
 }
 
-/// `GET /v1/demo`: the players' [`Snapshot`] as JSON.
-pub fn router(stats: Stats) -> axum::Router {
-    axum::Router::new()
-        .route("/v1/demo", get(show))
+/// `GET /v1/demo`: the players' [`Snapshot`] as JSON, or nothing on a node without a demo.
+#[must_use]
+pub fn routes(stats: Option<Stats>) -> Routes {
+    Routes::new()
+        .add(
+            Operation::get(
+                "/v1/demo",
+                "What the demo's players counted; nothing unless a demo runs",
+            )
+            .json::<Snapshot>(200)
+            .other(204, ""),
+            get(show),
+        )
         .with_state(stats)
 }
 
-async fn show(State(stats): State<Stats>) -> Json<Snapshot> {
-    Json(stats.snapshot())
+async fn show(State(stats): State<Option<Stats>>) -> Response {
+    match stats {
+        Some(stats) => Json(stats.snapshot()).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    }
 }

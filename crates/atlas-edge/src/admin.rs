@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use atlas_base::SessionId;
-use atlas_runtime::admin::Problem;
+use atlas_runtime::admin::{Access, Operation, Problem, Routes};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::Stream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
@@ -36,27 +37,85 @@ const PLAYERS_INTERVAL: Duration = Duration::from_millis(200);
 const TOTALS_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Handle {
-    /// The routes that the admin listener mounts for a running edge.
-    pub fn admin_router(&self) -> Router {
-        Router::new()
-            .route("/servers", get(servers_array))
-            .route("/v1/servers", get(servers))
-            .route("/v1/sessions", get(sessions))
-            .route("/v1/sessions/{id}", get(session))
-            .route("/v1/sessions/{id}/transfer", post(transfer))
-            .route("/v1/world", get(world))
-            .merge(actions::routes())
-            .merge(tap::routes())
-            .with_state(self.clone())
+    /// The routes that the admin listener mounts for a running edge, with their descriptions.
+    pub fn admin_routes(&self) -> Routes {
+        routes().with_state(self.clone())
     }
+
+    /// The routes alone.
+    pub fn admin_router(&self) -> Router {
+        self.admin_routes().into_router()
+    }
+}
+
+/// The edge's part of the admin API, without a running edge.
+pub fn admin_operations() -> Vec<Operation> {
+    routes().operations().to_vec()
+}
+
+fn routes() -> Routes<Handle> {
+    Routes::new()
+        .add(
+            Operation::get("/servers", "The servers, an array")
+                .access(Access::Loopback)
+                .json::<Vec<ServerView>>(200),
+            get(servers_array),
+        )
+        .add(
+            Operation::get("/v1/servers", "The servers").json::<Servers>(200),
+            get(servers),
+        )
+        .add(
+            Operation::get("/v1/sessions", "Sessions, page by page")
+                .query::<SessionsParameters>()
+                .json::<SessionsPage>(200),
+            get(sessions),
+        )
+        .add(
+            Operation::get("/v1/sessions/{id}", "One session").json::<SessionView>(200),
+            get(session),
+        )
+        .add(
+            Operation::post(
+                "/v1/sessions/{id}/transfer",
+                "Moves a session to another server, and waits for the outcome",
+            )
+            .body::<TransferOrder>()
+            .json::<TransferView>(200),
+            post(transfer),
+        )
+        .add(
+            Operation::get("/v1/world", "The world, as server-sent events")
+                .event_of(
+                    "world",
+                    "`at_ms`, `worlds`: each with its servers, when something changed",
+                )
+                .event_of(
+                    "players",
+                    "`at_ms`, `world`, `players`: rows of id's start, x, y, z, server",
+                )
+                .event_of(
+                    "transfer",
+                    "a transfer that ended, with `at_ms` and `world`",
+                )
+                .event_of(
+                    "totals",
+                    "sessions, connections, messages, bytes, transfers, each second",
+                ),
+            get(world),
+        )
+        .merge(actions::routes())
+        .merge(tap::routes())
 }
 
 async fn servers_array(State(edge): State<Handle>) -> Json<Vec<ServerView>> {
     Json(edge.servers())
 }
 
-#[derive(Serialize)]
+/// The servers.
+#[derive(JsonSchema, Serialize)]
 struct Servers {
+    /// In the order of their worlds.
     items: Vec<ServerView>,
 }
 
@@ -66,13 +125,18 @@ async fn servers(State(edge): State<Handle>) -> Json<Servers> {
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SessionsParameters {
+    /// Only those of this world.
     world: Option<String>,
+    /// Only those on this server.
     server: Option<String>,
+    /// Only those whose player contains this, or whose id or address begins with it.
     search: Option<String>,
+    /// Only those past this id: `next` of the page before.
     after: Option<String>,
+    /// At most so many: 1 to 1000, 100 if nothing is said.
     limit: Option<usize>,
 }
 
@@ -99,9 +163,11 @@ async fn session(
     Ok(Json(edge.session(parse_id(&id)?).await?))
 }
 
-#[derive(Deserialize)]
+/// Where a session is to go.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TransferOrder {
+    /// The server's name, of the session's world.
     server: String,
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::drain::DrainView;
 use crate::servers::{Server, Speaks, World};
 
 /// A position in world units.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct PositionView {
     /// To the right on the map.
     pub x: f64,
@@ -29,7 +30,7 @@ impl From<atlas_base::Position> for PositionView {
 }
 
 /// What a link speaks.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LinkName {
     /// `atlas.link.v1`.
@@ -41,7 +42,7 @@ pub enum LinkName {
 }
 
 /// A region's corners: `min` belongs to it, `max` does not.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct RegionView {
     /// Smallest x, y, z.
     pub min: [f64; 3],
@@ -50,7 +51,7 @@ pub struct RegionView {
 }
 
 /// One game server.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct ServerView {
     /// Its name, unique in its world.
     pub id: String,
@@ -116,7 +117,7 @@ impl ServerView {
 }
 
 /// One world with its servers.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct WorldView {
     /// Its name.
     pub name: String,
@@ -129,7 +130,7 @@ pub struct WorldView {
 }
 
 /// One player's presence.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct SessionView {
     /// Its id.
     pub id: String,
@@ -162,7 +163,7 @@ pub struct SessionView {
 }
 
 /// A page of sessions.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct SessionsPage {
     /// In the order of their ids.
     pub items: Vec<SessionView>,
@@ -173,7 +174,7 @@ pub struct SessionsPage {
 }
 
 /// A transfer and how it ended.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct TransferView {
     /// The session's id.
     pub session: String,

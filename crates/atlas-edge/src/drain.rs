@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atlas_base::{Moment, SessionId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -127,7 +128,7 @@ impl Progress {
 }
 
 /// A drain and what became of the players.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct DrainView {
     /// The server's world.
     pub world: String,
@@ -154,7 +155,7 @@ pub struct DrainView {
 }
 
 /// Time that a server asked for.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct WaitView {
     /// For how long still, in milliseconds.
     pub for_ms: u64,

@@ -42,6 +42,7 @@ mod stream;
 mod tap;
 mod worker;
 
+pub use admin::admin_operations;
 pub use api::{
     LinkName, PositionView, RegionView, ServerView, SessionView, SessionsPage, TransferView,
     WorldView,

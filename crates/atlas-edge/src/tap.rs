@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use atlas_base::SessionId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -26,7 +27,7 @@ pub(crate) const PARTS: u32 = 10;
 const WAITING_MAX: usize = 256;
 
 /// Which way a message goes.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// From a client.
@@ -36,7 +37,7 @@ pub enum Direction {
 }
 
 /// One message, without what it says.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct TapView {
     /// When, in milliseconds since the edge's start.
     pub at_ms: u64,
@@ -61,7 +62,7 @@ pub struct TapView {
 }
 
 /// What a listener was not shown, since it listens.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct TapCounts {
     /// Messages that fitted the filter.
     pub seen: u64,

@@ -2,7 +2,7 @@
 //!
 //! The guard stands in front of everything, streams included: a request names one of our own hosts, comes from no other
 //! origin, and asks for a free path or carries the [`Token`]. Errors are problem details (RFC 9457), see [`Problem`].
-//! A route of a role is a route of the router that [`Admin::mount`] takes.
+//! A role's part of the API are the [`Routes`] that [`Admin::api`] takes, pages the router that [`Admin::mount`] takes.
 
 use std::{collections::BTreeMap, fmt, future::Future, net::SocketAddr, sync::Arc};
 
@@ -12,13 +12,15 @@ use axum::{
     http::{StatusCode, Uri, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, put},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use crate::{AdminConfig, Error, Logs, http, metrics, net};
 
+mod describe;
 mod guard;
 mod problem;
 mod token;
@@ -26,6 +28,7 @@ mod token;
 #[cfg(test)]
 mod tests;
 
+pub use describe::{Access, Operation, Routes, document};
 use guard::{Guard, Right};
 pub use problem::Problem;
 pub use token::Token;
@@ -42,6 +45,8 @@ pub struct Admin {
     router: Router,
     checks: Vec<(String, Check)>,
     own: Vec<Right>,
+    operations: Vec<Operation>,
+    version: String,
 }
 
 impl fmt::Debug for Admin {
@@ -65,10 +70,33 @@ impl Admin {
             router: Router::new(),
             checks: Vec::new(),
             own: Vec::new(),
+            operations: Vec::new(),
+            version: String::new(),
         }
     }
 
-    /// Adds a role's routes. Each is behind the guard; none needs to check anything itself.
+    /// What every role's listener answers, without a listener.
+    #[must_use]
+    pub fn own_operations() -> Vec<Operation> {
+        own_routes().operations().to_vec()
+    }
+
+    /// The version that the OpenAPI document names.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// Adds a role's part of the API. Each route is behind the guard, and stands in `/v1/openapi.json`.
+    ///
+    /// # Panics
+    /// If a route exists already.
+    pub fn api(mut self, routes: Routes) -> Self {
+        self.operations.extend_from_slice(routes.operations());
+        self.mount(routes.into_router())
+    }
+
+    /// Adds pages. Each is behind the guard; none needs to check anything itself.
     ///
     /// # Panics
     /// If a route exists already.
@@ -115,17 +143,20 @@ impl Admin {
         };
         let listener = TcpListener::from_std(listener).map_err(wrong)?;
         let address = listener.local_addr().map_err(wrong)?;
+        let own = own_routes();
+        let operations: Vec<_> = own
+            .operations()
+            .iter()
+            .chain(&self.operations)
+            .cloned()
+            .collect();
         let shared = Arc::new(Shared {
             registry: self.registry,
             logs: self.logs,
             checks: self.checks,
+            openapi: document(&self.version, &operations),
         });
-        let own = Router::new()
-            .route("/health", get(health))
-            .route("/ready", get(ready))
-            .route("/metrics", get(render))
-            .route("/v1/log", get(level).put(set_level))
-            .with_state(shared);
+        let own = own.with_state(shared).into_router();
         let guard = Arc::new(Guard::new(self.config.hosts.clone(), self.token, self.own));
         let router = own
             .merge(self.router)
@@ -176,22 +207,78 @@ struct Shared {
     registry: metrics::Registry,
     logs: Logs,
     checks: Vec<(String, Check)>,
+    openapi: serde_json::Value,
 }
 
-#[derive(Serialize)]
+/// The routes that every role has.
+fn own_routes() -> Routes<Arc<Shared>> {
+    Routes::new()
+        .add(
+            Operation::get("/health", "The process lives")
+                .access(Access::Free)
+                .json::<Health>(200),
+            get(health),
+        )
+        .add(
+            Operation::get("/ready", "It serves (200), or which part does not (503)")
+                .access(Access::Free)
+                .json::<Readiness>(200)
+                .json::<Readiness>(503),
+            get(ready),
+        )
+        .add(
+            Operation::get("/metrics", "Metrics, as Prometheus reads them")
+                .access(Access::Loopback)
+                .other(200, "text/plain"),
+            get(render),
+        )
+        .add(
+            Operation::get("/v1/log", "The log level").json::<Level>(200),
+            get(level),
+        )
+        .add(
+            Operation::put("/v1/log", "Changes the log level, until the next start")
+                .body::<Level>()
+                .json::<Level>(200),
+            put(set_level),
+        )
+        .add(
+            Operation::get("/v1/openapi.json", "This API, as an OpenAPI document")
+                .other(200, "application/json"),
+            get(openapi),
+        )
+}
+
+/// That the process lives.
+#[derive(Serialize, JsonSchema)]
+struct Health {
+    /// `ok`.
+    status: &'static str,
+}
+
+/// Whether the node serves.
+#[derive(Serialize, JsonSchema)]
 struct Readiness {
+    /// Whether all parts are.
     ready: bool,
+    /// Each part, by its name.
     parts: BTreeMap<String, bool>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// How much is logged.
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Level {
+    /// `error`, `warn`, `info`, `debug`, `trace` or `off`; by part of the program: `atlas_edge=debug,info`.
     level: String,
 }
 
-async fn health() -> Json<serde_json::Value> {
-    Json(serde_json::json!({"status": "ok"}))
+async fn health() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+async fn openapi(State(shared): State<Arc<Shared>>) -> Json<serde_json::Value> {
+    Json(shared.openapi.clone())
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Readiness>) {

@@ -82,7 +82,9 @@ async fn start(
         }
     }
     let handles = services.iter().map(atlas_edge::Edge::handle).collect();
-    admin = admin.mount(atlas_console::router()).mount(demo::absent());
+    admin = admin
+        .mount(atlas_console::router())
+        .api(atlas_demo::players::routes(None));
     node.listen(admin).await?;
     for service in services {
         edge::start(&node, service)?;
@@ -154,6 +156,11 @@ pub(crate) fn raise_descriptor_limit() {
         // Without the raise it serves fewer players, which `max-connections` then reckons with.
         tracing::debug!("the limit of open files cannot be raised");
     }
+}
+
+/// The binary's own part of the admin API.
+pub(crate) fn operations() -> Vec<atlas_runtime::admin::Operation> {
+    reload::operations()
 }
 
 /// Declares every metric that any role has, for the reference page.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use atlas_demo::players::{Config, Players, Snapshot, router};
+use atlas_demo::players::{Config, Players, Snapshot, routes};
 use atlas_demo::server::LinkMode;
 use atlas_testkit::{Deadline, Http, eventually, eventually_async};
 use tokio::sync::oneshot;
@@ -25,7 +25,9 @@ async fn players_walk_and_their_check_agrees_with_the_server() {
     let stats = players.stats();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let admin = Http::new(listener.local_addr().unwrap());
-    let serving = tokio::spawn(axum::serve(listener, router(stats.clone())).into_future());
+    let serving = tokio::spawn(
+        axum::serve(listener, routes(Some(stats.clone())).into_router()).into_future(),
+    );
     let (stop, stopped) = oneshot::channel::<()>();
     let walking = tokio::spawn(players.run(async {
         let _ = stopped.await;

@@ -1,13 +1,14 @@
 //! What a person does: drains a server, kicks a player. And the regions, to look at.
 
 use atlas_base::TimeSpan;
-use atlas_runtime::admin::Problem;
+use atlas_runtime::admin::{Operation, Problem, Routes};
 use atlas_wire::frame::CloseCode;
+use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::routing::{delete, get, post};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::parse_id;
@@ -19,22 +20,46 @@ use crate::handle::Handle;
 /// The close code of a kick that names none.
 const KICKED: u16 = 4000;
 
-pub(super) fn routes() -> Router<Handle> {
-    Router::new()
-        .route(
-            "/v1/servers/{world}/{server}/drain",
-            post(drain).get(drain_report).delete(cancel_drain),
+const DRAIN: &str = "/v1/servers/{world}/{server}/drain";
+
+pub(super) fn routes() -> Routes<Handle> {
+    Routes::new()
+        .add(
+            Operation::post(DRAIN, "Begins to empty a server, or takes that back")
+                .body::<DrainOrder>()
+                .json::<DrainView>(202)
+                .json::<DrainView>(200),
+            post(drain),
         )
-        .route("/v1/sessions/{id}/kick", post(kick))
-        .route("/v1/regions", get(regions))
+        .add(
+            Operation::get(DRAIN, "How far a server's last drain is").json::<DrainView>(200),
+            get(drain_report),
+        )
+        .add(
+            Operation::delete(DRAIN, "Takes a drain back").json::<DrainView>(200),
+            delete(cancel_drain),
+        )
+        .add(
+            Operation::post("/v1/sessions/{id}/kick", "Closes a session's client")
+                .body::<Kick>()
+                .json::<Kicked>(200),
+            post(kick),
+        )
+        .add(
+            Operation::get("/v1/regions", "The regions and their servers").json::<Regions>(200),
+            get(regions),
+        )
 }
 
-#[derive(Default, Deserialize)]
+/// How a server is to be emptied.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct DrainOrder {
     /// Takes the drain back instead.
     cancel: bool,
+    /// When whoever is left is closed; as the world's configuration says if nothing is said.
     deadline: Option<TimeSpan>,
+    /// Over what time the moves are spread; as the world's configuration says if nothing is said.
     window: Option<TimeSpan>,
 }
 
@@ -66,10 +91,13 @@ async fn cancel_drain(
     Ok(Json(edge.cancel_drain(&world, &server)?))
 }
 
-#[derive(Deserialize, Serialize)]
+/// How a client is to be closed.
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 struct Kick {
+    /// The close code: 1000 to 1003, 1007 to 1014, or 3000 to 4999; 4000 if nothing is said.
     code: u16,
+    /// The close reason; `kicked` if nothing is said.
     reason: String,
 }
 
@@ -82,11 +110,15 @@ impl Default for Kick {
     }
 }
 
-#[derive(Serialize)]
+/// A client that was closed.
+#[derive(JsonSchema, Serialize)]
 struct Kicked {
+    /// The session's id.
     session: String,
-    #[serde(flatten)]
-    kick: Kick,
+    /// The close code.
+    code: u16,
+    /// The close reason.
+    reason: String,
 }
 
 async fn kick(
@@ -106,16 +138,19 @@ async fn kick(
     edge.kick(session, kick.code, &kick.reason).await?;
     Ok(Json(Kicked {
         session: session.to_string(),
-        kick,
+        code: kick.code,
+        reason: kick.reason,
     }))
 }
 
 /// One region and the server that is its authority.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Region {
     /// Its name, which is its server's.
     name: String,
+    /// Its world's name.
     world: String,
+    /// Its server's name.
     server: String,
     /// The server's state.
     state: String,
@@ -125,8 +160,10 @@ struct Region {
     corners: RegionView,
 }
 
-#[derive(Serialize)]
+/// The regions.
+#[derive(JsonSchema, Serialize)]
 struct Regions {
+    /// In the order of their servers.
     items: Vec<Region>,
 }
 

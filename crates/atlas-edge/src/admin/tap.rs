@@ -4,8 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atlas_runtime::admin::Problem;
-use axum::Router;
+use atlas_runtime::admin::{Access, Operation, Problem, Routes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -13,6 +12,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::Stream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -25,18 +25,35 @@ use crate::tap::{
 /// Messages a second where none are asked for.
 const RATE: u32 = 100;
 
-pub(super) fn routes() -> Router<Handle> {
-    Router::new().route("/v1/tap", get(tap))
+pub(super) fn routes() -> Routes<Handle> {
+    let operation = Operation::get(
+        "/v1/tap",
+        "What moves, as server-sent events, without what it says",
+    )
+    .access(Access::Own("tap.token"))
+    .query::<Parameters>()
+    .event::<TapView>("message", "a message")
+    .event::<TapCounts>(
+        "counts",
+        "how many there were, once a second if that changed",
+    );
+    Routes::new().add(operation, get(tap))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
+    /// Only messages of this world.
     world: Option<String>,
+    /// Only messages from and to this server.
     server: Option<String>,
+    /// Only messages of this session: its id, or the start of it.
     session: Option<String>,
+    /// Only messages that go this way.
     direction: Option<Direction>,
+    /// One of so many; 1 if nothing is said.
     every: Option<u32>,
+    /// At most so many a second: 1 to 1000, 100 if nothing is said.
     rate: Option<u32>,
 }
 

@@ -8,12 +8,13 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::chain;
 
-/// An error answer, `application/problem+json` (RFC 9457). A handler returns it as its error.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// An error answer, `application/problem+json` (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Problem {
     /// What kind of problem, a URI; `about:blank` says no more than the status does.
     #[serde(rename = "type")]

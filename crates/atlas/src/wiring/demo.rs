@@ -12,9 +12,6 @@ use atlas_demo::players::{self, Players};
 use atlas_edge::{LinkMode, Listen, RegionConfig, ServerConfig, WorldConfig};
 use atlas_runtime::config::Loaded;
 use atlas_runtime::{Kind, Shutdown, net};
-use axum::Router;
-use axum::http::StatusCode;
-use axum::routing::get;
 
 use super::node::{Asked, Node, Stop};
 use super::{edge, reload};
@@ -91,8 +88,8 @@ pub(crate) async fn serve(
         ..players::Config::default()
     })?;
     let stats = walkers.stats();
-    let admin =
-        edge::mount(node.admin(), &edge, node.tap_token()).mount(players::router(stats.clone()));
+    let admin = edge::mount(node.admin(), &edge, node.tap_token())
+        .api(players::routes(Some(stats.clone())));
     node.listen(admin.mount(atlas_console::router())).await?;
     edge::start(&node, edge)?;
 
@@ -128,11 +125,6 @@ pub(crate) async fn serve(
     terminal::print(&summary::ended(&stats.snapshot()))?;
     left?;
     ended
-}
-
-/// The demo's route on a node that runs none: nothing to tell, which is no error.
-pub(super) fn absent() -> Router {
-    Router::new().route("/v1/demo", get(async || StatusCode::NO_CONTENT))
 }
 
 /// Takes any free port if the one that is meant is taken; says so.

@@ -35,7 +35,7 @@ pub(super) fn build(node: &mut Node) -> Result<Edge, Error> {
 /// Mounts the edge's routes; the tap is a right of its own.
 pub(super) fn mount(admin: Admin, edge: &Edge, tap: Token) -> Admin {
     admin
-        .mount(edge.handle().admin_router())
+        .api(edge.handle().admin_routes())
         .guard("/v1/tap", tap, "tap.token")
 }
 

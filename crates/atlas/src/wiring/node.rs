@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use atlas_runtime::admin::{Admin, Token};
+use atlas_runtime::admin::{Admin, Routes, Token};
 use atlas_runtime::metrics::Registry;
 use atlas_runtime::ready::{self, Ready};
 use atlas_runtime::signals::{self, Reload};
 use atlas_runtime::{Kind, Logs, Phase, Shutdown, Tasks, logs};
-use axum::Router;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -55,7 +54,7 @@ pub(super) struct Node {
     tap_token: Token,
     reload: Reload,
     /// The route of `POST /v1/reload` until the admin listener takes it, and the requests that come by it.
-    reload_route: Router,
+    reload_route: Option<Routes>,
     reload_asked: mpsc::Receiver<reload::Reply>,
     ready: Ready,
 }
@@ -99,15 +98,16 @@ impl Node {
             token_file,
             tap_token,
             reload,
-            reload_route,
+            reload_route: Some(reload_route),
             reload_asked,
             ready: Ready::new(VERSION),
         })
     }
 
     /// The admin listener, for the roles to mount their routes on.
-    pub(super) fn admin(&self) -> Admin {
+    pub(super) fn admin(&mut self) -> Admin {
         let end = self.end.clone();
+        let reload = self.reload_route.take().unwrap_or_default();
         Admin::new(
             self.config.admin.clone(),
             self.registry.clone(),
@@ -115,7 +115,8 @@ impl Node {
             self.token.clone(),
         )
         .readiness("node", move || !end.is_draining())
-        .mount(self.reload_route.clone())
+        .version(VERSION)
+        .api(reload)
     }
 
     /// Notes where a role listens, for the ready file.

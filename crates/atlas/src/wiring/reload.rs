@@ -1,12 +1,12 @@
 //! Reading the configuration again: who may ask for it, and what became of it.
 
 use atlas_edge::ReloadReport;
-use atlas_runtime::admin::Problem;
+use atlas_runtime::admin::{Operation, Problem, Routes};
 use atlas_runtime::config::Loaded;
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
-use axum::{Json, Router};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Source;
@@ -21,12 +21,22 @@ const WAITING_MAX: usize = 8;
 pub(super) type Reply = oneshot::Sender<Result<ReloadReport, Problem>>;
 
 /// The route, and the requests that come by it.
-pub(super) fn route() -> (Router, mpsc::Receiver<Reply>) {
+pub(super) fn route() -> (Routes, mpsc::Receiver<Reply>) {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
-    let router = Router::new()
-        .route("/v1/reload", post(ask))
-        .with_state(sender);
-    (router, receiver)
+    (routes().with_state(sender), receiver)
+}
+
+/// The binary's own part of the admin API, without a node.
+pub(super) fn operations() -> Vec<Operation> {
+    routes().operations().to_vec()
+}
+
+fn routes() -> Routes<mpsc::Sender<Reply>> {
+    let what = "Reads the configuration again: what changed, or 422 and nothing did because something is wrong with it";
+    Routes::new().add(
+        Operation::post("/v1/reload", what).json::<ReloadReport>(200),
+        post(ask),
+    )
 }
 
 async fn ask(State(sender): State<mpsc::Sender<Reply>>) -> Result<Json<ReloadReport>, Problem> {

@@ -10,6 +10,7 @@ mod console;
 mod demo;
 mod edge;
 mod hostile;
+mod openapi;
 mod remote;
 mod support;
 mod words;
