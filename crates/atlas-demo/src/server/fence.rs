@@ -323,18 +323,21 @@ impl Fences {
         }
     }
 
-    /// Anything at all was heard on the link; whether the lease had lapsed before it.
-    pub(super) fn heard(&mut self, now: Moment, link: Link, session: SessionId) -> bool {
-        let Some(row) = self
-            .rows
-            .get_mut(&session)
-            .filter(|row| row.link == Some(link))
-        else {
-            return false;
-        };
-        let lapsed = matches!(row.role, Role::Authority { .. }) && row.lapsed(now);
-        row.heard = now;
-        lapsed
+    /// Anything at all was heard on the link.
+    pub(super) fn heard(&mut self, now: Moment, link: Link, session: SessionId) {
+        if let Some(row) = self.rows.get_mut(&session)
+            && row.link == Some(link)
+        {
+            row.heard = now;
+        }
+    }
+
+    /// Whether the link is an authority's and nothing was heard on it for its lease. What is read from it then may be as
+    /// old as the silence, and proves nothing.
+    pub(super) fn is_silent(&self, now: Moment, link: Link, session: SessionId) -> bool {
+        self.rows.get(&session).is_some_and(|row| {
+            row.link == Some(link) && matches!(row.role, Role::Authority { .. }) && row.lapsed(now)
+        })
     }
 
     /// A data message came: the player's state, if this server may act for the player now. Counts

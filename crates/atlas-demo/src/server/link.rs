@@ -1,6 +1,7 @@
 //! An edge's link for one session.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use atlas_base::{Epoch, Position, SessionId, TransferId};
@@ -21,6 +22,8 @@ use crate::messages::{ClientMessage, PlayerState};
 
 /// After so many messages the answers are flushed, even if more input waits.
 const BATCH_MAX: usize = 64;
+/// What may come at most between a silence and the pong that ends it, in bytes.
+const DOUBT_BYTES_MAX: usize = 4 << 20;
 /// What a close frame's reason may have at most, in bytes.
 const REASON_BYTES_MAX: usize = 120;
 
@@ -36,6 +39,8 @@ pub(super) async fn session(shared: &Shared, mut socket: Socket, mut stop: watch
         answer: String::new(),
         replies: Vec::new(),
         asked: 0,
+        doubt: None,
+        doubts: 0,
     };
     let over = tokio::select! {
         // A newer epoch comes first: nothing more is read from a link that lost its session.
@@ -66,6 +71,17 @@ struct Talk<'a> {
     replies: Vec<Message>,
     /// Requests for transfers so far; names them.
     asked: u64,
+    /// Nothing was heard for the lease, and the edge was asked whether it is still there.
+    doubt: Option<Doubt>,
+    /// Pings sent for that reason so far; the payload of the next one.
+    doubts: u64,
+}
+
+/// What came after a silence of a lease or more, until a pong shows that the edge means it.
+#[derive(Default)]
+struct Doubt {
+    kept: VecDeque<Bytes>,
+    bytes: usize,
 }
 
 impl Talk<'_> {
@@ -94,13 +110,15 @@ impl Talk<'_> {
                 None => return Over::Theirs,
             };
             batch += 1;
-            self.heard();
-            let bytes = match data(message) {
-                None => continue,
-                Some((true, _)) => return Over::Ours(1002, "link messages are binary".to_owned()),
-                Some((false, bytes)) => bytes,
+            let over = match message {
+                Message::Pong(payload) if self.doubt.is_some() => self.answered(&payload),
+                message if self.is_silent() => self.keep(message),
+                message => {
+                    self.heard();
+                    self.take_in(message)
+                }
             };
-            if let Err(over) = self.message(&bytes) {
+            if let Err(over) = over {
                 return over;
             }
             for reply in self.replies.drain(..) {
@@ -111,14 +129,71 @@ impl Talk<'_> {
         }
     }
 
-    /// Anything at all that comes renews the lease.
+    /// Anything at all that comes renews the lease, unless it may be as old as a silence.
     fn heard(&self) {
         if let Some(session) = self.session {
-            let lapsed = self
-                .shared
+            self.shared
                 .fences()
                 .heard(self.shared.now(), self.link, session);
-            self.shared.counters.leases_lapsed.add(u64::from(lapsed));
+        }
+    }
+
+    fn is_silent(&self) -> bool {
+        let silent = |session| {
+            let now = self.shared.now();
+            self.shared.fences().is_silent(now, self.link, session)
+        };
+        self.doubt.is_some() || self.session.is_some_and(silent)
+    }
+
+    /// Keeps what came after a silence, and asks the edge whether it is still there.
+    fn keep(&mut self, message: Message) -> Result<(), Over> {
+        if self.doubt.is_none() {
+            self.shared.counters.leases_lapsed.add(1);
+            self.doubts += 1;
+            let payload = Bytes::copy_from_slice(&self.doubts.to_be_bytes());
+            self.replies.push(Message::Ping(payload));
+        }
+        let doubt = self.doubt.get_or_insert_default();
+        match data(message) {
+            None => Ok(()),
+            Some((true, _)) => Err(text_message()),
+            Some((false, bytes)) => {
+                doubt.bytes += bytes.len();
+                doubt.kept.push_back(bytes);
+                if doubt.bytes > DOUBT_BYTES_MAX {
+                    return Err(Over::Ours(1009, "too much after a silence".to_owned()));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A pong: if it answers the newest doubt, the edge has been heard, and what was kept goes on.
+    fn answered(&mut self, payload: &[u8]) -> Result<(), Over> {
+        if payload != self.doubts.to_be_bytes() {
+            return Ok(());
+        }
+        let Some(doubt) = self.doubt.take() else {
+            return Ok(());
+        };
+        self.heard();
+        for bytes in doubt.kept {
+            // Another silence may have begun meanwhile.
+            if self.doubt.is_some() {
+                self.keep(Message::Binary(bytes))?;
+            } else {
+                self.message(&bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, message: Message) -> Result<(), Over> {
+        match data(message) {
+            None => Ok(()),
+            Some((true, _)) => Err(text_message()),
+            Some((false, bytes)) => self.message(&bytes),
         }
     }
 
@@ -129,7 +204,7 @@ impl Talk<'_> {
         };
         match Tag::from_byte(tag) {
             Some(Tag::Text | Tag::Binary) => {
-                self.data(rest);
+                self.data(rest, bytes);
                 Ok(())
             }
             Some(Tag::Control) => match ToServer::decode(rest) {
@@ -153,7 +228,7 @@ impl Talk<'_> {
     }
 
     /// A message of the game. Only an authority acts on it; else it has no effect and no answer.
-    fn data(&mut self, bytes: &[u8]) {
+    fn data(&mut self, bytes: &[u8], whole: &[u8]) {
         let shared = self.shared;
         let counters = &shared.counters;
         let Some(session) = self.session else {
@@ -163,8 +238,18 @@ impl Talk<'_> {
         let message = serde_json::from_slice::<ClientMessage<'_>>(bytes).ok();
         let sends = u64::from(message.as_ref().is_some_and(|message| message.n.is_some()));
         let mut fences = shared.fences();
-        let Some(act) = fences.act(shared.now(), self.link, session, self.under, sends) else {
-            counters.not_acting.add(1);
+        let now = shared.now();
+        let Some(act) = fences.act(now, self.link, session, self.under, sends) else {
+            let silent = fences.is_silent(now, self.link, session);
+            drop(fences);
+            // Stopped just now, between hearing and acting: it may still be meant.
+            if !silent
+                || self
+                    .keep(Message::Binary(Bytes::copy_from_slice(whole)))
+                    .is_err()
+            {
+                counters.not_acting.add(1);
+            }
             return;
         };
         counters.acted_stale.add(u64::from(act.stale));
@@ -549,6 +634,10 @@ impl Refusing {
         }
         .into()
     }
+}
+
+fn text_message() -> Over {
+    Over::Ours(1002, "link messages are binary".to_owned())
 }
 
 /// The close for a control message or a state that breaks the protocol; its reason names the field.

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use atlas_demo::server::Config;
-use atlas_testkit::{Client, Deadline, Received, eventually_async};
+use atlas_testkit::{Client, Deadline, RawClient, RawFrame, Received, eventually_async, opcode};
 use serde_json::{Value, json};
 
-use crate::house::named;
+use crate::house::{House, named};
 use crate::stage::Step::*;
 use crate::stage::{FIRST, SECOND, SESSION, Stage, Step, control, game};
 
@@ -193,6 +193,55 @@ async fn an_authority_stops_acting_when_its_lease_lapses_and_goes_on_when_it_hea
     .await
     .unwrap();
     assert_eq!(stage.perform(Play("a", 1)).await, "out 1 gaps 0 doubles 0");
+}
+
+#[tokio::test]
+async fn what_is_read_after_a_silence_has_no_effect_before_a_pong() {
+    let house = House::open(named("west")).await;
+    let deadline = Deadline::seconds(10);
+    let mut edge = RawClient::connect(house.address, deadline).await.unwrap();
+    let headers = "Sec-WebSocket-Protocol: atlas.link.v1\r\nAtlas-Link: session\r\n\r\n";
+    let request = RawClient::upgrade_request(house.address, "/");
+    let request = format!("{}\r\n{headers}", request.trim_end());
+    edge.send(request.as_bytes()).await.unwrap();
+    edge.receive_head(deadline).await.unwrap();
+    let attach = json!({
+        "type": "attach", "session": SESSION, "epoch": 1, "player": "p", "reason": "new", "client": {"address": "127.0.0.1"},
+        "lease_ms": 100, "orphan_window_ms": 60_000
+    });
+    let frame = |tag: u8, text: String| {
+        RawFrame::client(opcode::BINARY, [&[tag][..], text.as_bytes()].concat())
+    };
+    edge.send_frame(&frame(2, attach.to_string()))
+        .await
+        .unwrap();
+    edge.receive_frame(deadline).await.unwrap();
+    eventually_async(deadline, "the lease lapses", async || {
+        (house.stats().await.acting == 0).then_some(())
+    })
+    .await
+    .unwrap();
+
+    // As if it had waited in the buffers of a process that was stopped.
+    for n in 1..=3 {
+        let say = json!({"client": "say", "n": n}).to_string();
+        edge.send_frame(&frame(0, say)).await.unwrap();
+    }
+    let ping = edge.receive_frame(deadline).await.unwrap();
+    assert_eq!(ping.opcode, opcode::PING, "{ping:?}");
+    let stats = house.stats().await;
+    assert_eq!((stats.messages, stats.leases_lapsed), (0, 1));
+    let wrong = RawFrame::client(opcode::PONG, b"another".as_slice());
+    edge.send_frame(&wrong).await.unwrap();
+    edge.send_frame(&RawFrame::client(opcode::PONG, ping.payload))
+        .await
+        .unwrap();
+    for n in 1..=3 {
+        let answer = edge.receive_frame(deadline).await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer.payload[1..]).unwrap();
+        assert_eq!((&answer["n"], &answer["out"]), (&json!(n), &json!(n)));
+    }
+    assert_eq!(house.stats().await.not_acting, 0, "nothing was lost by it");
 }
 
 #[tokio::test]

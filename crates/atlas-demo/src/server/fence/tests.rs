@@ -83,7 +83,12 @@ fn perform(table: &mut Fences, now: &mut u64, step: Do) -> String {
             table.lost(at, link, SESSION);
             String::new()
         }
-        Heard(link) => table.heard(at, link, SESSION).to_string(),
+        // After how long a silence is asked first: hearing ends it.
+        Heard(link) => {
+            let silent = table.is_silent(at, link, SESSION);
+            table.heard(at, link, SESSION);
+            silent.to_string()
+        }
         Act(link) => match table.act(at, link, SESSION, Epoch(u64::MAX), 1) {
             Some(act) => {
                 act.state.out += 1;
