@@ -138,10 +138,13 @@ export class SessionLink<Data> implements Wire {
     this.#heardAt = this.host.now();
   }
 
-  /** Whether the lease ran out: an authority that has heard nothing for so long does not act. */
+  /**
+   * Whether the lease ran out: an authority that has heard nothing for so long does not act, and an abort or a commit
+   * that would make one of a frozen or an adopted session may be as old as the silence.
+   */
   #silent(): boolean {
     const session = this.#mine();
-    return session?.role === "authority" && this.host.now() - this.#heardAt > session.leaseMs;
+    return session !== undefined && session.role !== "gone" && this.host.now() - this.#heardAt > session.leaseMs;
   }
 
   /** What lies in the buffers after a long silence may be as old as the silence. Only an answer to a question asked now is new. */

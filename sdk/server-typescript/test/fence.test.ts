@@ -185,6 +185,25 @@ test("silence for longer than the lease: nothing is done until the edge is there
   assert.equal(player.active, true, "a WebSocket ping renews the lease");
 });
 
+test("silence while frozen: an abort that may be as old does not thaw", async (t) => {
+  const server = await start(t);
+  const edge = await Edge.dial(server, { autoPong: false });
+  const pings: Buffer[] = [];
+  edge.socket.on("ping", (data) => pings.push(data));
+  await edge.ask(attach(1));
+  const player = server.players[0]!;
+  assert.equal((await edge.ask(freeze(2))).type, "frozen");
+  server.time.now += 5001;
+  edge.send(abort(2));
+  edge.data("held");
+  await eventually("asked", () => pings.length === 1);
+  assert.equal(player.active, false);
+  assert.deepEqual(server.seen.filter((line) => line.startsWith("message")), []);
+  edge.socket.pong(pings[0]);
+  assert.equal(await edge.text(), "held");
+  assert.equal(player.active, true);
+});
+
 test("silence, and then the end: what lay in the buffers is never applied", async (t) => {
   const server = await start(t);
   const edge = await Edge.dial(server, { autoPong: false });
