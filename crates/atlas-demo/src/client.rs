@@ -1,3 +1,5 @@
+mod speech;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -6,19 +8,24 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::connect_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::error::Error;
 use crate::messages::{self, Answer};
-use crate::tally::Tally;
+use crate::tally::{Account, Tally};
 use crate::verifier::Verifier;
 use crate::walk::Walker;
+use speech::{ATLAS, Heard, Speech};
 
 /// The longest message a client takes.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// A client that waits for so many answers sends nothing more until some came.
 const OUTSTANDING_MAX: usize = 16_384;
+/// How long an answer a client asks for while it does not read.
+const WANT_BYTES: usize = 60 << 10;
 /// How long a client waits for the other side's close after its own.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The code of a connection that ended without a close frame.
@@ -42,6 +49,18 @@ pub(crate) struct Plan {
     pub(crate) dial_timeout: Duration,
     /// A message that waits for longer counts as lost until its answer comes after all.
     pub(crate) lost_after: Duration,
+    /// Whether it speaks `atlas.v1`.
+    pub(crate) atlas: bool,
+    /// When it stops reading, if it does.
+    pub(crate) stops: Option<Stops>,
+}
+
+/// A client that takes nothing for a while, and asks for much meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stops {
+    /// So long after it has connected.
+    pub(crate) after: Duration,
+    pub(crate) span: Duration,
 }
 
 /// What all clients are to do now.
@@ -96,9 +115,17 @@ pub(crate) async fn play(
         .write_buffer_size(0)
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
+    let mut request = match (&*plan.url).into_client_request() {
+        Ok(request) => request,
+        Err(error) => return not_connected(tally, &error.to_string()),
+    };
+    if plan.atlas {
+        let headers = request.headers_mut();
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(ATLAS));
+    }
     let dial = timeout(
         plan.dial_timeout,
-        connect_async_with_config(&*plan.url, Some(config), true),
+        connect_async_with_config(request, Some(config), true),
     );
     let dialled = tokio::select! {
         dialled = dial => dialled,
@@ -114,9 +141,17 @@ pub(crate) async fn play(
     let mut book = Book {
         verifier: Verifier::default(),
         overdue: 0,
+        speech: Speech::new(plan.atlas),
+        resets: 0,
+        lost_named: 0,
+        closed: None,
     };
     let end = converse(plan, walker, tally, &mut phase, socket, &mut book).await;
     tally.connected.subtract(1);
+    if plan.verify {
+        // The join has no number.
+        tally.account(book.account(plan, 1));
+    }
     // What is overdue counts as lost already.
     tally
         .lost
@@ -127,6 +162,34 @@ pub(crate) async fn play(
 struct Book {
     verifier: Verifier,
     overdue: u64,
+    speech: Speech,
+    /// How often the edge said that a server was lost with something, and how much in all.
+    resets: u64,
+    lost_named: u64,
+    /// How the other side ended the connection.
+    closed: Option<(u16, String)>,
+}
+
+impl Book {
+    fn account(&self, plan: &Plan, unnumbered: u64) -> Account {
+        Account {
+            player: plan.player.clone(),
+            atlas: plan.atlas,
+            stopped_reading: plan.stops.is_some(),
+            unanswered: self.verifier.outstanding() as u64,
+            missing: self.verifier.missing(unnumbered),
+            resets: self.resets,
+            lost_named: self.lost_named,
+            closed: self.closed.clone(),
+        }
+    }
+
+    /// The other side ended the connection.
+    fn close(&mut self, tally: &Tally, code: u16, why: &str) -> End {
+        tally.close(code, why);
+        self.closed = Some((code, why.to_owned()));
+        End::Closed
+    }
 }
 
 fn not_connected(tally: &Tally, why: &str) -> End {
@@ -151,10 +214,10 @@ where
     let (mut sink, mut stream) = socket.split();
     let join = messages::join(&plan.player);
     let mut sending = true;
-    if let Err(error) = sink.feed(Message::text(join.clone())).await {
-        tally.close(CODE_BROKEN, &error.to_string());
-        return End::Closed;
+    if let Err(error) = sink.feed(book.speech.say(&join)).await {
+        return book.close(tally, CODE_BROKEN, &error.to_string());
     }
+    let begun = Instant::now();
     let mut ticks = interval_at(tokio::time::Instant::now() + plan.interval, plan.interval);
     // After a pause the rate goes on as before; a burst would measure the pause again and again.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -168,36 +231,35 @@ where
                 sink.close().await?;
                 // What still comes is looked at as well: an answer doubled at the very end is doubled.
                 while let Some(message) = stream.next().await {
-                    if let message @ (Message::Text(_) | Message::Binary(_)) = message? {
-                        take(plan, tally, book, &message.into_data(), &join);
-                    }
+                    take(plan, tally, book, message?, &join);
                 }
                 Ok::<_, tungstenite::Error>(())
             })
             .await;
             return End::Done;
         }
+        let stopped = now_phase == Phase::Play
+            && plan.stops.is_some_and(|stops| {
+                let age = begun.elapsed();
+                age >= stops.after && age < stops.after + stops.span
+            });
         tokio::select! {
-            message = stream.next() => match message {
-                Some(Ok(Message::Text(text))) => take(plan, tally, book, text.as_bytes(), &join),
-                Some(Ok(Message::Binary(bytes))) => take(plan, tally, book, &bytes, &join),
+            message = stream.next(), if !stopped => match message {
+                Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+                    take(plan, tally, book, message, &join);
+                }
                 Some(Ok(Message::Close(frame))) => {
                     let (code, reason) = frame.map_or((CODE_NONE, String::new()), |frame| {
                         (frame.code.into(), frame.reason.to_string())
                     });
-                    tally.close(code, &reason);
                     // The library answers the close while it is polled on.
                     let _ = timeout(CLOSE_TIMEOUT, stream.next()).await;
-                    return End::Closed;
+                    return book.close(tally, code, &reason);
                 }
                 Some(Ok(_)) => {}
-                Some(Err(error)) => {
-                    tally.close(CODE_BROKEN, &error.to_string());
-                    return End::Closed;
-                }
+                Some(Err(error)) => return book.close(tally, CODE_BROKEN, &error.to_string()),
                 None => {
-                    tally.close(CODE_BROKEN, "the connection ended without a close");
-                    return End::Closed;
+                    return book.close(tally, CODE_BROKEN, "the connection ended without a close");
                 }
             },
             flushed = sink.flush(), if sending => {
@@ -221,15 +283,20 @@ where
                 }
                 let n = book.verifier.send(Instant::now());
                 let says = plan.say_every > 0 && n.is_multiple_of(plan.say_every);
-                let text = if says {
+                let text = if stopped {
+                    messages::want(n, WANT_BYTES)
+                } else if says {
                     messages::say(n, plan.message_bytes)
                 } else {
                     messages::step(n, at, plan.message_bytes)
                 };
                 tally.sent.add(1);
                 sending = true;
-                if let Err(error) = sink.feed(Message::text(text)).await {
-                    tally.error(&format!("a write failed: {error}"));
+                let ack = book.speech.due(now);
+                for message in ack.into_iter().chain([book.speech.say(&text)]) {
+                    if let Err(error) = sink.feed(message).await {
+                        tally.error(&format!("a write failed: {error}"));
+                    }
                 }
             }
             changed = phase.changed() => {
@@ -239,17 +306,31 @@ where
     }
 }
 
-fn take(plan: &Plan, tally: &Tally, book: &mut Book, message: &[u8], join: &str) {
+fn take(plan: &Plan, tally: &Tally, book: &mut Book, message: Message, join: &str) {
     let now = Instant::now();
+    let message = match book.speech.hear(now, message) {
+        Heard::Game(message) => message,
+        Heard::Reset(lost) => {
+            book.resets += 1;
+            book.lost_named += lost;
+            return;
+        }
+        Heard::Nothing => return,
+        Heard::Fault(what) => {
+            tally.unexpected.add(1);
+            tally.error(&format!("the edge sent {what}"));
+            return;
+        }
+    };
     if !plan.verify {
         // An echo server sends the join back too; it is not counted among what was sent.
-        if message != join.as_bytes() {
+        if message != *join.as_bytes() {
             tally.kind(book.verifier.oldest(now));
         }
         return;
     }
     // What is no answer to a number (an echoed join, a game's own news) is none of our business.
-    if let Ok(answer) = serde_json::from_slice::<Answer<'_>>(message)
+    if let Ok(answer) = serde_json::from_slice::<Answer<'_>>(&message)
         && let Some(judged) = book.verifier.answer(now, &answer)
     {
         tally.judgement(&judged);

@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::client::{self, End, Phase, Plan};
+use crate::client::{self, End, Phase, Plan, Stops};
 use crate::error::Error;
 use crate::random::Random;
 use crate::tally::Tally;
 use crate::walk::{Movement, Walker};
 
+pub use crate::tally::{Account, Accounts};
 pub use report::Report;
 
 /// More clients than one process has descriptors for make no sense.
@@ -56,6 +57,24 @@ pub struct Options {
     pub dial_timeout: Duration,
     /// Names and ways of the players depend on it; equal seeds walk equal ways.
     pub seed: u64,
+    /// What the clients speak.
+    pub speak: Speak,
+    /// So many of the clients stop reading for a while, in the middle of the run, and ask for much meanwhile.
+    pub stop_reading: u32,
+    /// For how long they do.
+    pub stop_span: Duration,
+}
+
+/// What clients speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speak {
+    /// The game's messages and nothing else.
+    #[default]
+    Plain,
+    /// `atlas.v1`.
+    Atlas,
+    /// Every second of them `atlas.v1`.
+    Both,
 }
 
 impl Default for Options {
@@ -72,6 +91,9 @@ impl Default for Options {
             settle_timeout: Duration::from_secs(5),
             dial_timeout: Duration::from_secs(10),
             seed: 1,
+            speak: Speak::Plain,
+            stop_reading: 0,
+            stop_span: Duration::from_secs(20),
         }
     }
 }
@@ -148,7 +170,18 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     let mut random = Random::new(options.seed);
     for index in 0..options.clients {
+        let stops = (index < options.stop_reading).then(|| Stops {
+            // In the middle of the run, not all at once.
+            after: options.duration.mul_f64(random.between(0.2, 0.5)),
+            span: options.stop_span,
+        });
         let plan = Plan {
+            atlas: match options.speak {
+                Speak::Plain => false,
+                Speak::Atlas => true,
+                Speak::Both => index % 2 == 1,
+            },
+            stops,
             url: Arc::clone(&url),
             player: format!("load-{:x}-{index}", options.seed),
             interval,

@@ -20,6 +20,9 @@ pub(crate) struct ClientMessage<'a> {
     pub(crate) y: Option<f64>,
     #[serde(default)]
     pub(crate) z: Option<f64>,
+    /// The answer is to be so many bytes long.
+    #[serde(default)]
+    pub(crate) want: Option<usize>,
     /// Of an `ask`: `transfer`, `position`, `kick` or `send`.
     #[serde(borrow, default, rename = "for")]
     pub(crate) what: Option<Cow<'a, str>>,
@@ -70,7 +73,13 @@ pub(crate) struct Answer<'a> {
     pub(crate) gaps: Option<u64>,
     #[serde(default)]
     pub(crate) doubles: Option<u64>,
+    /// How many messages of the player the server's state contains, those without a number too.
+    #[serde(default)]
+    pub(crate) taken: Option<u64>,
 }
+
+/// No answer is made longer than this.
+const WANT_BYTES_MAX: usize = 64 << 10;
 
 /// What the game knows of one player, and what travels with the player from server to server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -82,6 +91,8 @@ pub(crate) struct PlayerState {
     pub(crate) last_n: u64,
     /// Answers to this player for ever.
     pub(crate) out: u64,
+    /// Messages of this player for ever, those without a number too.
+    pub(crate) taken: u64,
     /// Numbers that never came, as far as seen.
     pub(crate) gaps: u64,
     /// Messages whose number was not above the one before.
@@ -122,13 +133,31 @@ impl PlayerState {
 pub(crate) fn write_answer(text: &mut String, server: &str, n: u64, state: &PlayerState) {
     text.clear();
     let PlayerState {
-        out, gaps, doubles, ..
+        out,
+        gaps,
+        doubles,
+        taken,
+        ..
     } = state;
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        r#"{{"server":{server},"n":{n},"out":{out},"gaps":{gaps},"doubles":{doubles}}}"#
+        r#"{{"server":{server},"n":{n},"out":{out},"gaps":{gaps},"doubles":{doubles},"taken":{taken}}}"#
     );
+}
+
+/// Makes an answer as long as was wanted, if it is shorter; at most 64 KiB.
+pub(crate) fn pad(text: &mut String, want: Option<usize>) {
+    if let Some(want) = want
+        && text.pop() == Some('}')
+    {
+        *text = padded(std::mem::take(text), want.min(WANT_BYTES_MAX));
+    }
+}
+
+/// Message `n` of a player, without a position, that wants an answer of so many bytes.
+pub(crate) fn want(n: u64, bytes: usize) -> String {
+    format!(r#"{{"client":"say","n":{n},"want":{bytes}}}"#)
 }
 
 /// A player's first message. `player` must need no escaping in JSON; ours are letters and digits.

@@ -150,6 +150,8 @@ impl Players {
         let mut tasks = JoinSet::new();
         for index in 0..self.config.players {
             let plan = Plan {
+                atlas: false,
+                stops: None,
                 url: Arc::clone(&url),
                 player: format!("p-{}", index + 1),
                 interval: Duration::from_secs_f64(1.0 / self.config.rate_hz),

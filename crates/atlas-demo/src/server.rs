@@ -6,6 +6,7 @@
 //!
 //! [`Server::build`] binds, [`Server::run`] serves until the shutdown, then closes with 1012.
 
+mod acts;
 mod config;
 mod control;
 mod counters;
@@ -31,6 +32,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+pub use acts::Acted;
 pub use config::{Config, LinkMode, Region};
 pub use counters::Stats;
 
@@ -91,7 +93,7 @@ impl Server {
             name: serde_json::Value::from(config.name.as_str()).to_string(),
             started: Instant::now(),
             counters: Counters::default(),
-            fences: Mutex::new(Fences::new(config.sessions_max)),
+            fences: Mutex::new(Fences::new(config.sessions_max, config.record_acts)),
             closers: Mutex::default(),
             links: AtomicU64::new(1),
             states: States::new(config.state_bytes),

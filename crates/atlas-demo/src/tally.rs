@@ -30,6 +30,8 @@ pub(crate) struct Tally {
     pub(crate) held_back: Count,
     pub(crate) closed: Count,
     closed_by_code: Mutex<BTreeMap<u16, u64>>,
+    closed_by_reason: Mutex<BTreeMap<String, u64>>,
+    accounts: Mutex<Vec<Account>>,
     first_error: Mutex<Option<String>>,
     times: Mutex<Times>,
 }
@@ -39,6 +41,55 @@ struct Times {
     answer: Histogram<u64>,
     switch_answer: Histogram<u64>,
     switch_gap: Histogram<u64>,
+}
+
+/// What one client has to say in the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The player's id.
+    pub player: String,
+    /// Whether it spoke `atlas.v1`.
+    pub atlas: bool,
+    /// Whether it was to stop reading for a while.
+    pub stopped_reading: bool,
+    /// Messages without an answer.
+    pub unanswered: u64,
+    /// Messages that the state at the end does not contain; fewer than none if some came twice. None if the last message
+    /// was not answered.
+    pub missing: Option<i64>,
+    /// How often the edge said that something was lost with a server; to clients of `atlas.v1` only.
+    pub resets: u64,
+    /// How many of its messages were lost by what the edge said.
+    pub lost_named: u64,
+    /// Code and reason, if the other side ended the connection.
+    pub closed: Option<(u16, String)>,
+}
+
+/// What all clients of a run have to say together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accounts {
+    /// Clients that spoke `atlas.v1`.
+    pub atlas_clients: u64,
+    /// How often the edge told them that something was lost with a server.
+    pub resets: u64,
+    /// How many messages were lost by what it told them.
+    pub lost_named: u64,
+    /// Messages that the players' states at the end do not contain, over all clients.
+    pub missing: i64,
+    /// Clients that stayed to the end and whose last message had no answer.
+    pub unsettled: u64,
+    /// The clients to whom anything happened.
+    pub told: Vec<Account>,
+}
+
+impl Account {
+    fn is_plain_sailing(&self) -> bool {
+        self.unanswered == 0
+            && self.missing == Some(0)
+            && self.resets == 0
+            && self.closed.is_none()
+            && !self.stopped_reading
+    }
 }
 
 /// A number that many tasks count up.
@@ -105,6 +156,8 @@ impl Tally {
             held_back: Count::default(),
             closed: Count::default(),
             closed_by_code: Mutex::default(),
+            closed_by_reason: Mutex::default(),
+            accounts: Mutex::default(),
             first_error: Mutex::default(),
             times: Mutex::new(Times {
                 answer: histogram(),
@@ -151,6 +204,14 @@ impl Tally {
     pub(crate) fn close(&self, code: u16, why: &str) {
         self.closed.add(1);
         *lock(&self.closed_by_code).entry(code).or_default() += 1;
+        // Times and counts in a reason would make each of them one of its own.
+        let number = |character: char| character.is_ascii_digit();
+        let words = why.split_whitespace();
+        let words: Vec<_> = words
+            .map(|word| if word.starts_with(number) { "N" } else { word })
+            .collect();
+        let reason = format!("{code} {}", words.join(" "));
+        *lock(&self.closed_by_reason).entry(reason).or_default() += 1;
         self.error(&format!("closed with {code}: {why}"));
     }
 
@@ -165,6 +226,33 @@ impl Tally {
 
     pub(crate) fn closed_by_code(&self) -> BTreeMap<u16, u64> {
         lock(&self.closed_by_code).clone()
+    }
+
+    pub(crate) fn closed_by_reason(&self) -> BTreeMap<String, u64> {
+        lock(&self.closed_by_reason).clone()
+    }
+
+    /// Keeps what one client has to say in the end.
+    pub(crate) fn account(&self, account: Account) {
+        lock(&self.accounts).push(account);
+    }
+
+    pub(crate) fn accounts(&self) -> Accounts {
+        let mut accounts = Accounts::default();
+        for account in &*lock(&self.accounts) {
+            accounts.atlas_clients += u64::from(account.atlas);
+            accounts.resets += account.resets;
+            accounts.lost_named += account.lost_named;
+            accounts.missing += account.missing.unwrap_or(0);
+            accounts.unsettled += u64::from(account.missing.is_none() && account.closed.is_none());
+            if !account.is_plain_sailing() {
+                accounts.told.push(account.clone());
+            }
+        }
+        accounts
+            .told
+            .sort_by(|one, other| one.player.cmp(&other.player));
+        accounts
     }
 
     /// From a message's leaving to its answer.

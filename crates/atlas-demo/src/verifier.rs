@@ -16,6 +16,8 @@ pub(crate) struct Verifier {
     latest: Option<Latest>,
     server: String,
     faults_of_server: (u64, u64),
+    /// The newest answer to the newest message: its number, and how many messages the state contains.
+    contained: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +67,15 @@ impl Verifier {
         self.sent
     }
 
+    /// How many messages of the player the newest state lacks; `unnumbered` were sent besides the numbered ones. None
+    /// as long as the last message is not answered, or if the server does not say what its state contains.
+    pub(crate) fn missing(&self, unnumbered: u64) -> Option<i64> {
+        let (n, taken) = self.contained.filter(|(n, _)| *n == self.sent)?;
+        i64::try_from(n + unnumbered)
+            .ok()?
+            .checked_sub_unsigned(taken)
+    }
+
     /// How many messages wait for their answer.
     pub(crate) fn outstanding(&self) -> usize {
         self.outstanding.len()
@@ -99,6 +110,7 @@ impl Verifier {
         };
         if kind != Kind::Unexpected {
             self.highest = self.highest.max(n);
+            self.contained = answer.taken.map(|taken| (n, taken));
         }
         let before = self.latest.replace(Latest {
             at: now,
@@ -143,7 +155,31 @@ mod tests {
             out: Some(out),
             gaps: None,
             doubles: None,
+            taken: None,
         }
+    }
+
+    #[test]
+    fn what_the_state_lacks_shows_in_the_answer_to_the_last_message() {
+        let now = Instant::now();
+        let mut verifier = Verifier::default();
+        (0..5).for_each(|_| {
+            verifier.send(now);
+        });
+        let mut missing_after = |n, taken| {
+            let answer = Answer {
+                taken,
+                ..answer(n, 1, "a")
+            };
+            verifier.answer(now, &answer).unwrap();
+            // A join was sent besides.
+            verifier.missing(1)
+        };
+        assert_eq!(missing_after(4, Some(5)), None, "the last is not answered");
+        assert_eq!(missing_after(5, Some(6)), Some(0));
+        assert_eq!(missing_after(5, Some(2)), Some(4), "an old state");
+        assert_eq!(missing_after(5, Some(7)), Some(-1), "one came twice");
+        assert_eq!(missing_after(5, None), None, "the server does not say");
     }
 
     #[test]

@@ -160,6 +160,8 @@ pub struct SessionView {
     pub messages_in: u64,
     /// Messages to the client.
     pub messages_out: u64,
+    /// Messages of the client that were lost with a server; clients of `atlas.v1` were told so.
+    pub lost_input: u64,
 }
 
 /// A page of sessions.

@@ -310,7 +310,7 @@ impl World {
         json!({ "id": player.id, "world": "main", "player": player.name, "server": NAMES[player.server],
             "epoch": player.transfers + 1, "phase": "settled", "link": "cooperative", "client": "127.0.0.1:50123",
             "path": "/ws", "position": { "x": player.x, "y": 0.0, "z": player.z }, "age_ms": self.ticks * 200,
-            "transfers": player.transfers, "messages_in": player.sent, "messages_out": player.sent })
+            "transfers": player.transfers, "messages_in": player.sent, "messages_out": player.sent, "lost_input": 0 })
     }
 }
 

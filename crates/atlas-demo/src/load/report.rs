@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
-use crate::tally::{Percentiles, Tally};
+use crate::tally::{Accounts, Percentiles, Tally};
 use crate::walk::Movement;
 
 /// What came of a load test.
@@ -55,6 +55,12 @@ pub struct Report {
     pub closed: u64,
     /// The same by close code; 1005 = a close without a code, 1006 = no close at all.
     pub closed_by_code: BTreeMap<u16, u64>,
+    /// The same by code and reason; numbers in a reason are `N`.
+    #[serde(default)]
+    pub closed_by_reason: BTreeMap<String, u64>,
+    /// What was lost by what the edge said, and by what the players' states say; only if verified.
+    #[serde(default)]
+    pub accounts: Accounts,
     /// Always 0: clients do not come back.
     pub reconnects: u64,
     /// How often the next answer came from another server than the one before.
@@ -110,6 +116,8 @@ impl Report {
             held_back: tally.held_back.get(),
             closed: tally.closed.get(),
             closed_by_code: tally.closed_by_code(),
+            closed_by_reason: tally.closed_by_reason(),
+            accounts: tally.accounts(),
             reconnects: 0,
             server_changes: tally.server_changes.get(),
             sent_per_second: rate(sent),

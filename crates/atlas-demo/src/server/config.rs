@@ -37,6 +37,8 @@ pub struct Config {
     pub message_bytes_max: usize,
     /// How long a request head may take.
     pub head_timeout: Duration,
+    /// Remembers when it acted for whom under which epoch, for `GET /acts`.
+    pub record_acts: bool,
 }
 
 impl Default for Config {
@@ -55,6 +57,7 @@ impl Default for Config {
             connections_max: 20_000,
             message_bytes_max: 1 << 20,
             head_timeout: Duration::from_secs(5),
+            record_acts: false,
         }
     }
 }

@@ -15,7 +15,15 @@ pub(super) type Link = u64;
 pub(super) struct Fences {
     rows: HashMap<SessionId, Row>,
     sessions_max: usize,
+    /// When this server acted for whom under which epoch, if that is to be remembered.
+    acts: Option<Acts>,
 }
+
+/// When each epoch was acted under first and last, in microseconds of the system's clock.
+type Acts = HashMap<(SessionId, Epoch), (u64, u64)>;
+
+/// More than this is not remembered.
+const ACTS_MAX: usize = 1 << 20;
 
 #[derive(Debug)]
 struct Row {
@@ -115,11 +123,36 @@ pub(super) struct Census {
 }
 
 impl Fences {
-    pub(super) fn new(sessions_max: usize) -> Self {
+    pub(super) fn new(sessions_max: usize, records_acts: bool) -> Self {
         Self {
             rows: HashMap::new(),
             sessions_max,
+            acts: records_acts.then(Acts::new),
         }
+    }
+
+    /// Notes that this server acts for a session under the epoch that it has the player by.
+    pub(super) fn note_act(&mut self, session: SessionId, at_us: u64) {
+        let Some(taken) = self.rows.get(&session).map(|row| row.taken) else {
+            return;
+        };
+        if let Some(acts) = &mut self.acts
+            && (acts.len() < ACTS_MAX || acts.contains_key(&(session, taken)))
+        {
+            acts.entry((session, taken)).or_insert((at_us, at_us)).1 = at_us;
+        }
+    }
+
+    /// Whom this server acted for: session, epoch, first and last time.
+    pub(super) fn acts(&self) -> Vec<(SessionId, Epoch, u64, u64)> {
+        let acts = self.acts.iter().flatten();
+        acts.map(|((session, epoch), (first, last))| (*session, *epoch, *first, *last))
+            .collect()
+    }
+
+    /// Whether [`Fences::note_act`] is of any use.
+    pub(super) fn records_acts(&self) -> bool {
+        self.acts.is_some()
     }
 
     /// Makes this server the authority from `terms.epoch` on.
@@ -332,12 +365,12 @@ impl Fences {
         }
     }
 
-    /// Whether the link is an authority's and nothing was heard on it for its lease. What is read from it then may be as
-    /// old as the silence, and proves nothing.
+    /// Whether nothing was heard for a lease on a link that holds a session here. What is read from it then may be as old
+    /// as the silence, and proves nothing: nor does the abort or the commit that would let a frozen or adopted one act.
     pub(super) fn is_silent(&self, now: Moment, link: Link, session: SessionId) -> bool {
-        self.rows.get(&session).is_some_and(|row| {
-            row.link == Some(link) && matches!(row.role, Role::Authority { .. }) && row.lapsed(now)
-        })
+        self.rows
+            .get(&session)
+            .is_some_and(|row| row.link == Some(link) && row.role != Role::Gone && row.lapsed(now))
     }
 
     /// A data message came: the player's state, if this server may act for the player now. Counts

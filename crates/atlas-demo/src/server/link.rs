@@ -17,8 +17,8 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::fence::{self, Link, Terms};
 use super::plain::{Effect, apply};
-use super::{Over, Shared, Socket, close, data, fault, states, stopped};
-use crate::messages::{ClientMessage, PlayerState};
+use super::{Over, Shared, Socket, acts, close, data, fault, states, stopped};
+use crate::messages::{self, ClientMessage, PlayerState};
 
 /// After so many messages the answers are flushed, even if more input waits.
 const BATCH_MAX: usize = 64;
@@ -253,6 +253,7 @@ impl Talk<'_> {
             return;
         };
         counters.acted_stale.add(u64::from(act.stale));
+        let want = message.as_ref().and_then(|message| message.want);
         let effect = match &message {
             Some(message) => apply(shared, act.state, message, false, &mut self.answer),
             None => {
@@ -265,8 +266,12 @@ impl Talk<'_> {
         let due = received.checked_rem(shared.config.checkpoint_every) == Some(0);
         let at = Position::new(act.state.x, act.state.y, act.state.z);
         let checkpoint = due.then(|| act.state.clone());
+        if fences.records_acts() {
+            fences.note_act(session, acts::now_us());
+        }
         drop(fences);
         if let Effect::Answer = effect {
+            messages::pad(&mut self.answer, want);
             let mut tagged = Vec::with_capacity(1 + self.answer.len());
             tagged.push(Tag::Text.byte());
             tagged.extend_from_slice(self.answer.as_bytes());

@@ -1,12 +1,14 @@
 use std::io;
 
+use serde::Serialize;
+
 use atlas_wire::upgrade::{ATLAS_LINK, Head, Limits, ParsedHead, Refusal, respond};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::{LinkMode, Shared, Socket};
+use super::{LinkMode, Shared, Socket, acts};
 
 /// What a connection turned out to be.
 pub(super) enum Opened {
@@ -39,7 +41,10 @@ pub(super) async fn open(shared: &Shared, mut stream: TcpStream) -> io::Result<O
         }
     };
     if !head.wants_websocket() && head.path() == "/stats" {
-        return answer_stats(shared, stream).await;
+        return answer_json(&shared.stats(), stream).await;
+    }
+    if !head.wants_websocket() && head.path() == "/acts" {
+        return answer_json(&acts::of(shared), stream).await;
     }
     let key = match head.websocket() {
         Ok(key) => key,
@@ -117,8 +122,8 @@ async fn refuse(stream: TcpStream, refusal: Refusal) -> io::Result<Opened> {
     finish(stream, &answer).await
 }
 
-async fn answer_stats(shared: &Shared, stream: TcpStream) -> io::Result<Opened> {
-    let body = serde_json::to_string(&shared.stats())?;
+async fn answer_json(answer: &impl Serialize, stream: TcpStream) -> io::Result<Opened> {
+    let body = serde_json::to_string(answer)?;
     let length = body.len();
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"

@@ -29,6 +29,7 @@ pub(super) fn apply(
 ) -> Effect {
     let counters = &shared.counters;
     counters.messages.add(1);
+    state.taken += 1;
     if &*message.client == "join" {
         if !midway {
             // The state may be one that the player left behind, and a new connection counts anew.
@@ -105,6 +106,7 @@ async fn talk(shared: &Shared, socket: &mut Socket) -> Over {
         };
         if let Effect::Answer = apply(shared, &mut state, &message, true, &mut answer) {
             batch += 1;
+            messages::pad(&mut answer, message.want);
             if socket.feed(Message::text(answer.as_str())).await.is_err() {
                 return Over::Theirs;
             }

@@ -87,7 +87,7 @@ async fn a_plain_server_knows_nothing_of_links() {
     let answer = player.receive_json(deadline).await.unwrap();
     assert_eq!(
         answer,
-        json!({"server": "west", "n": 7, "out": 1, "gaps": 0, "doubles": 0})
+        json!({"server": "west", "n": 7, "out": 1, "gaps": 0, "doubles": 0, "taken": 2})
     );
     assert_eq!(house.stats().await.unread, 1);
 }

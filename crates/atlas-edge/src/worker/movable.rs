@@ -61,6 +61,8 @@ pub(super) struct Movable {
     stalled: u8,
     /// Sweeps during which its queue was about full.
     full: u8,
+    /// Messages of the client that were lost with a server.
+    pub(super) lost_input: u64,
     /// What the client is told when the machine is through.
     pub(super) farewell: Option<(CloseCode, String)>,
 }
@@ -268,6 +270,7 @@ impl Worker {
             unfinished: None,
             stalled: 0,
             full: 0,
+            lost_input: 0,
             farewell: None,
         }));
         self.keys.insert(self.movable[key].about.id, key);

@@ -111,6 +111,7 @@ impl Worker {
                 state_age,
             } => {
                 let session_id = session.about.id;
+                self.movable[key].lost_input += lost_input;
                 self.stream_reset(key, reason, lost_input, state_age);
                 // A client that does not speak `atlas.v1` cannot be told; the operator can.
                 tracing::warn!(
@@ -242,6 +243,10 @@ impl Worker {
             );
             (&session.about, player, position, None)
         });
+        let lost = |session: SessionId| {
+            let key = self.keys.get(&session)?;
+            Some(self.movable.get(*key)?.lost_input)
+        };
         let movable = self.movable.iter().map(|(_, session)| {
             let machine = &session.machine;
             (
@@ -296,6 +301,7 @@ impl Worker {
                 transfers: machine.map_or(0, Machine::transfers),
                 messages_in: about.messages_in,
                 messages_out: about.messages_out,
+                lost_input: lost(about.id).unwrap_or(0),
             })
             .collect();
         SessionsFound { items, total }

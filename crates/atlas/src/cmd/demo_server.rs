@@ -57,6 +57,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     drain_wait: u32,
 
+    /// Remember when it acted for whom under which epoch, for GET /acts
+    #[arg(long)]
+    record_acts: bool,
+
     /// Stop when the standard input closes: whoever started this has gone
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
@@ -95,6 +99,7 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<ExitCode, Error
         checkpoint_every: options.checkpoint_every,
         state_bytes: options.state_bytes as usize,
         drain_wait: Duration::from_secs(options.drain_wait.into()),
+        record_acts: options.record_acts,
         ..server::Config::default()
     };
     super::block_on(Some(1), async {

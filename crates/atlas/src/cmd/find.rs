@@ -79,7 +79,7 @@ mod tests {
         serde_json::from_value(json!({
             "id": id, "world": "main", "player": player, "server": "west", "epoch": 1, "phase": "settled",
             "link": "cooperative", "client": "127.0.0.1:5", "path": "/", "position": null, "age_ms": 1,
-            "transfers": 0, "messages_in": 0, "messages_out": 0,
+            "transfers": 0, "messages_in": 0, "messages_out": 0, "lost_input": 0,
         }))
         .unwrap()
     }

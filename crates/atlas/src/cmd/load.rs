@@ -62,9 +62,32 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
+    /// What the clients speak
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Speak::Plain)]
+    speak: Speak,
+
+    /// So many clients stop reading for a while, in the middle of the run
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    stop_reading: u32,
+
+    /// How long they do
+    #[arg(long, value_name = "TIME", default_value_t = TimeSpan::from_secs(20))]
+    stop_for: TimeSpan,
+
     /// Print data for programs
     #[arg(long)]
     json: bool,
+}
+
+/// What clients speak.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Speak {
+    /// The game's messages and nothing else
+    Plain,
+    /// atlas.v1: they are told what is lost with a server
+    Atlas,
+    /// Every second of them atlas.v1
+    Both,
 }
 
 /// How clients move.
@@ -98,6 +121,13 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<ExitCode, Error
             duration: *options.duration,
             spread: options.spread.map(Duration::from),
             seed: options.seed,
+            speak: match options.speak {
+                Speak::Plain => load::Speak::Plain,
+                Speak::Atlas => load::Speak::Atlas,
+                Speak::Both => load::Speak::Both,
+            },
+            stop_reading: options.stop_reading,
+            stop_span: *options.stop_for,
             ..load::Options::default()
         };
         let shows = io::stderr().is_terminal();
@@ -217,14 +247,30 @@ fn words(report: &Report, paint: Paint) -> String {
         if report.server_changes > 0 {
             line(
                 "first answer",
-                &format!("after a move: {}", milliseconds(&report.switch_answer_ms)),
+                &format!("after a switch: {}", milliseconds(&report.switch_answer_ms)),
             );
         }
     } else {
         line("unanswered", &count(report.lost));
     }
-    for (code, closed) in &report.closed_by_code {
-        line("closed with", &format!("{code}: {} times", count(*closed)));
+    let accounts = &report.accounts;
+    if accounts.resets > 0 || accounts.missing != 0 {
+        line(
+            "lost input",
+            &format!(
+                "{} named in {} resets; the states at the end lack {}",
+                count(accounts.lost_named),
+                count(accounts.resets),
+                accounts.missing
+            ),
+        );
+    }
+    for (reason, closed) in &report.closed_by_reason {
+        let reason = terminal::visible(reason);
+        line(
+            "closed with",
+            &format!("{reason}: {} times", count(*closed)),
+        );
     }
     if let Some(error) = &report.first_error {
         line("first trouble", &terminal::visible(error));

@@ -189,7 +189,7 @@ fn every_rule_by_script() {
                 (Act(1), "out 1"),
                 (Freeze(1, 2, 9), "out 1 received 1 sent 1"),
                 (Wait(LEASE_MS * 3), ""),
-                (Heard(1), "false"),
+                (Heard(1), "true"),
                 (Act(1), "no"),
                 (Lost(1), ""),
                 (Act(1), "no"),
@@ -272,6 +272,22 @@ fn every_rule_by_script() {
             ],
         ),
         (
+            "silence counts for the frozen and the adopted too: their abort or commit may be as old",
+            &[
+                (Attach(1, 1), "new"),
+                (Freeze(1, 2, 9), "out 0 received 0 sent 0"),
+                (Wait(LEASE_MS), ""),
+                (Heard(1), "true"),
+                (Abort(1, 2, 9), "true"),
+                (Adopt(1, 3, 10), "state"),
+                (Wait(LEASE_MS), ""),
+                (Heard(1), "true"),
+                (Detach(1, 3), "true"),
+                (Wait(LEASE_MS), ""),
+                (Heard(1), "false"),
+            ],
+        ),
+        (
             "a superseded link can do nothing",
             &[
                 (Attach(1, 1), "new"),
@@ -327,7 +343,7 @@ fn every_rule_by_script() {
         ),
     ];
     for (name, script) in scripts {
-        let mut table = Fences::new(1);
+        let mut table = Fences::new(1, false);
         let mut now = 0;
         for (place, &(step, expected)) in script.iter().enumerate() {
             let got = perform(&mut table, &mut now, step);
@@ -338,7 +354,7 @@ fn every_rule_by_script() {
 
 #[test]
 fn a_full_table_refuses_the_next_session() {
-    let mut table = Fences::new(2);
+    let mut table = Fences::new(2, false);
     let mut attach = |session| {
         let terms = Terms {
             link: 1,
@@ -362,7 +378,7 @@ fn a_full_table_refuses_the_next_session() {
 
 #[test]
 fn the_audit_finds_an_effect_under_an_old_epoch() {
-    let mut table = Fences::new(1);
+    let mut table = Fences::new(1, false);
     let mut now = 0;
     perform(&mut table, &mut now, Attach(1, 5));
     let mut stale = |under| {
