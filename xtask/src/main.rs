@@ -1,4 +1,5 @@
-//! The workspace's chores, one command each: `cargo xtask ci | test | tidy | docs | fresh | sim | bench | autobahn`.
+//! The workspace's chores, one command each: `cargo xtask ci | test | tidy | docs | fresh | sim | bench | autobahn |
+//! chaos | soak`.
 //!
 //! The gate (`ci`) only reads and runs; what it finds is mended by other commands (`cargo fmt`, `cargo xtask docs`).
 //! Everything here shells out to cargo and prints: it is the one crate besides the binary that does.
@@ -14,6 +15,7 @@ mod bench;
 mod ci;
 mod counts;
 mod docs;
+mod endurance;
 mod error;
 mod fresh;
 mod peers;
@@ -59,6 +61,10 @@ enum Chore {
     Bench(bench::Arguments),
     /// Compare the Autobahn suite's verdicts through the edge with direct ones
     Autobahn(autobahn::Arguments),
+    /// Kill, stall and drain servers under players, and compare what all sides tell
+    Chaos(endurance::Chaos),
+    /// Run players for long: reloads without end, borders crossed all the time
+    Soak(endurance::Soak),
 }
 
 fn main() -> ExitCode {
@@ -87,5 +93,7 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Chore::Sim(arguments) => sim::run(&workspace, &arguments),
         Chore::Bench(arguments) => bench::run(&workspace, &arguments),
         Chore::Autobahn(arguments) => autobahn::run(&workspace, &arguments),
+        Chore::Chaos(arguments) => endurance::chaos(&workspace, &arguments),
+        Chore::Soak(arguments) => endurance::soak(&workspace, &arguments),
     }
 }

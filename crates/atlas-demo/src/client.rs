@@ -1,17 +1,22 @@
 mod speech;
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval_at, timeout};
-use tokio_tungstenite::connect_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, client_async_with_config, connect_async_with_config,
+};
 
 use crate::error::Error;
 use crate::messages::{self, Answer};
@@ -24,6 +29,8 @@ use speech::{ATLAS, Heard, Speech};
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// A client that waits for so many answers sends nothing more until some came.
 const OUTSTANDING_MAX: usize = 16_384;
+/// The kernel's buffer for a client that stops reading.
+const RECEIVE_BYTES: u32 = 16 << 10;
 /// How long an answer a client asks for while it does not read.
 const WANT_BYTES: usize = 60 << 10;
 /// How long a client waits for the other side's close after its own.
@@ -123,16 +130,13 @@ pub(crate) async fn play(
         let headers = request.headers_mut();
         headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(ATLAS));
     }
-    let dial = timeout(
-        plan.dial_timeout,
-        connect_async_with_config(request, Some(config), true),
-    );
+    let dial = timeout(plan.dial_timeout, dial(plan, request, config));
     let dialled = tokio::select! {
         dialled = dial => dialled,
         _ = phase.wait_for(|&phase| phase > Phase::Play) => return End::Done,
     };
     let socket = match dialled {
-        Ok(Ok((socket, _))) => socket,
+        Ok(Ok(socket)) => socket,
         Ok(Err(error)) => return not_connected(tally, &error.to_string()),
         Err(_) => return not_connected(tally, "no answer to the dial in time"),
     };
@@ -157,6 +161,33 @@ pub(crate) async fn play(
         .lost
         .add((book.verifier.outstanding() as u64).saturating_sub(book.overdue));
     end
+}
+
+async fn dial(
+    plan: &Plan,
+    request: Request,
+    config: WebSocketConfig,
+) -> tungstenite::Result<WebSocketStream<MaybeTlsStream<TcpStream>>> {
+    if plan.stops.is_none() {
+        let (socket, _) = connect_async_with_config(request, Some(config), true).await?;
+        return Ok(socket);
+    }
+    // The kernel must not read in its place: it would take megabytes.
+    let host = request.uri().host().unwrap_or_default();
+    let host = host.trim_matches(['[', ']']);
+    let address = (host, request.uri().port_u16().unwrap_or(80));
+    let address = tokio::net::lookup_host(address).await?.next();
+    let address = address.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_recv_buffer_size(RECEIVE_BYTES)?;
+    socket.set_nodelay(true)?;
+    let stream = MaybeTlsStream::Plain(socket.connect(address).await?);
+    let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
+    Ok(socket)
 }
 
 struct Book {
@@ -203,7 +234,7 @@ async fn converse<S>(
     walker: &mut Walker,
     tally: &Tally,
     phase: &mut watch::Receiver<Phase>,
-    socket: tokio_tungstenite::WebSocketStream<S>,
+    socket: WebSocketStream<S>,
     book: &mut Book,
 ) -> End
 where

@@ -1,0 +1,17 @@
+//! What must hold over time: players who cross borders, servers that are killed, stalled and drained, reloads without
+//! end. Here in their short forms; `cargo xtask chaos` and `cargo xtask soak` run the long ones of the optimised binary,
+//! and set the variables that [`Extent`](extent::Extent) reads.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests say what they expect by unwrapping, too"
+)]
+
+mod chaos;
+mod crossing;
+mod extent;
+mod faults;
+mod ledger;
+mod players;
+mod reload;
+mod world;

@@ -1,0 +1,36 @@
+//! `atlas load` as a process, and its report.
+
+use std::ffi::OsString;
+
+use atlas_demo::load::Report;
+use atlas_testkit::Process;
+
+use crate::world::{World, deadline};
+
+/// A load client at work.
+pub(crate) struct Players(Process);
+
+impl Players {
+    /// Starts it with these arguments behind the address.
+    pub(crate) fn start(world: &World, args: &[&str]) -> Self {
+        let mut words = vec![OsString::from("load"), world.url().into()];
+        words.extend(args.iter().map(OsString::from));
+        words.extend(["--verify".into(), "--json".into()]);
+        let binary = std::path::Path::new(env!("CARGO_BIN_EXE_atlas"));
+        let variables = [("RUST_LOG".to_owned(), None)];
+        Self(Process::start(binary, &words, &variables).unwrap())
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn play(&mut self) -> bool {
+        self.0.exit().is_none()
+    }
+
+    /// Waits for its end and reads its report, whatever its verdict.
+    pub(crate) async fn report(mut self) -> Report {
+        self.0.wait(deadline()).await.unwrap();
+        let text = self.0.stdout();
+        serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{error}: {text}{}", self.0.stderr()))
+    }
+}
