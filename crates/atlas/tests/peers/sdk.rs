@@ -175,5 +175,17 @@ async fn players_of_a_killed_typescript_server_stay_connected() {
     };
     let (report, ()) = tokio::join!(game, killing);
     assert_eq!(report["closed"], 0, "{report:#}");
-    assert_eq!(report["answered"], report["sent"], "{report:#}");
+    if report["answered"] != report["sent"] {
+        let metrics = world
+            .node
+            .admin()
+            .unwrap()
+            .get("/metrics", deadline())
+            .await;
+        panic!(
+            "{report:#}\n{}\n{}",
+            metrics.unwrap().text(),
+            world.node.stderr()
+        );
+    }
 }
