@@ -5,7 +5,7 @@
 //! - [`Chooser::choose`] picks one of a slice of [`Candidate`]s by an [`Algorithm`];
 //! - [`Health`] turns probe results and what traffic met into one value and a [`State`];
 //! - [`usable`] says which members of a pool may be used, and never answers "none";
-//! - [`split`] says which share of the players somebody belongs to (A/B);
+//! - [`split()`] says which share of the players somebody belongs to (A/B);
 //! - [`Location::nearest`] says which places are the nearest;
 //! - [`warmth`] is a target's share of its weight while it starts slowly.
 //!
