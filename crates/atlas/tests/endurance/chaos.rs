@@ -74,7 +74,7 @@ async fn what_is_lost_is_named_and_who_is_closed_is_counted() {
     .await
     .unwrap();
     assert!(players.play(), "the players left too early to be compared");
-    let report = players.report().await;
+    let report = players.report(&extent).await;
     world.emptied().await;
     for server in &mut world.servers {
         server.audit().await;

@@ -25,7 +25,7 @@ async fn players_who_cross_borders_lose_nothing() {
             &seed,
         ],
     );
-    let report = players.report().await;
+    let report = players.report(&extent).await;
     world.emptied().await;
     let metrics = world.metrics().await;
     let transfers = |outcome: &str| {

@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 
 use atlas_demo::load::Report;
-use atlas_testkit::Process;
+use atlas_testkit::{Deadline, Process};
 
-use crate::world::{World, deadline};
+use crate::extent::Extent;
+use crate::world::World;
 
 /// A load client at work.
 pub(crate) struct Players(Process);
@@ -26,9 +27,11 @@ impl Players {
         self.0.exit().is_none()
     }
 
-    /// Waits for its end and reads its report, whatever its verdict.
-    pub(crate) async fn report(mut self) -> Report {
-        self.0.wait(deadline()).await.unwrap();
+    /// Waits for its end, which is to come a minute after the run's at the latest, and reads its report, whatever its
+    /// verdict.
+    pub(crate) async fn report(mut self, extent: &Extent) -> Report {
+        let deadline = Deadline::seconds(extent.seconds + 60);
+        self.0.wait(deadline).await.unwrap();
         let text = self.0.stdout();
         serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("{error}: {text}{}", self.0.stderr()))

@@ -69,7 +69,7 @@ async fn reloads_close_nobody_and_cost_no_memory() {
         }
         assert!(players.play(), "the players have left");
     }
-    let report = players.report().await;
+    let report = players.report(&extent).await;
     world.emptied().await;
     let first = first.unwrap();
     println!(
