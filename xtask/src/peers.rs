@@ -30,6 +30,11 @@ const PEERS: &[Peer] = &[
         package: "haproxy",
         serves: "the edge benchmark's peer",
     },
+    Peer {
+        programs: &["redis-server"],
+        package: "redis-server",
+        serves: "what the store's protocol and client are compared with",
+    },
 ];
 
 /// Installs what is missing where that is possible; says what stays missing, and what that leaves untested.
