@@ -296,11 +296,12 @@ impl Setting {
             text.push_str(&format!(
                 "[[world.main.servers]]\nname = \"two\"\nlink = \"plain\"\naddress = \"ws://127.0.0.2:{server_port}\"\n{region}"
             ));
-            // Every player belongs to the first server: placement by region finds it once the position is known.
+            // Every player begins at the server whose region it will be in: a move would send the join a second time.
             text = text.replace(
-                "[world.main.dialect]",
-                "[world.main]\nbalance = \"spatial\"\n[world.main.dialect]",
+                "address = \"ws://127.0.0.1:",
+                "labels = { place = \"first\" }\naddress = \"ws://127.0.0.1:",
             );
+            text.push_str("[[world.main.splits]]\nlabels = { place = \"first\" }\nshare = 1.0\n");
         }
         text
     }
