@@ -1,0 +1,271 @@
+//! What a command that writes acts on.
+
+use crate::command::Command;
+use crate::database::Place;
+use crate::effects::{Change, Class, Effects, Event, Interest};
+use crate::entry::Entry;
+use crate::keyspace::Keyspace;
+use crate::random::Random;
+use crate::settings::Settings;
+use crate::slice::Slice;
+use crate::value::{Object, Value};
+use crate::view::View;
+
+/// The state as a command acts on it: one database selected, at the moment that its record names, with random numbers
+/// from the record's seed. Nothing else may decide what it does.
+pub struct Context<'a> {
+    pub(crate) keyspace: &'a mut Keyspace,
+    pub(crate) effects: &'a mut Effects,
+    pub(crate) database: u32,
+    pub(crate) now_ms: i64,
+    pub(crate) access: u32,
+    pub(crate) random: Random,
+    /// True while a client that waited is being served: what would be an error for its command may be no reason to wake
+    /// it.
+    pub(crate) is_serving: bool,
+    /// The command that runs.
+    pub(crate) command: &'static Command,
+}
+
+/// A collection under its key, to be changed, with what its changes need.
+pub(crate) struct Held<'a> {
+    pub(crate) object: &'a mut Object,
+    pub(crate) slice: &'a mut Slice,
+    pub(crate) settings: &'a Settings,
+}
+
+/// What becomes of an entry's expiry when its value is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    /// The key does not expire any more.
+    Never,
+    /// As before.
+    Keep,
+    /// At this many milliseconds since 1970.
+    At(i64),
+}
+
+impl Context<'_> {
+    /// The same state for reading; reads in a command that writes count as uses too.
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            keyspace: self.keyspace,
+            database: self.database,
+            now_ms: self.now_ms,
+            access: Some(self.access),
+            seed: 0,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.keyspace.settings
+    }
+
+    /// True if the key exists. A key whose time has come is removed.
+    pub(crate) fn exists(&mut self, key: &[u8]) -> bool {
+        self.locate(key).is_some()
+    }
+
+    /// The entry of a key. A key whose time has come is removed.
+    pub(crate) fn entry(&mut self, key: &[u8]) -> Option<&Entry> {
+        let (place, position) = self.locate(key)?;
+        let keyspace = &*self.keyspace;
+        let entry = keyspace.databases[self.database as usize].get(place, position)?;
+        keyspace.used(entry, self.access);
+        Some(entry)
+    }
+
+    /// The collection at a key, to be changed; none if there is no key or it holds a string.
+    pub(crate) fn object_mut(&mut self, key: &[u8]) -> Option<Held<'_>> {
+        let (place, position) = self.locate(key)?;
+        let keyspace = &mut *self.keyspace;
+        let entry = keyspace.databases[self.database as usize].get_mut(
+            place,
+            position,
+            &mut keyspace.slice,
+        )?;
+        Some(Held {
+            object: entry.object_mut()?,
+            slice: &mut keyspace.slice,
+            settings: &keyspace.settings,
+        })
+    }
+
+    /// The string at a key, to be changed in place; none if there is no key or it holds a collection. Numbers become
+    /// text.
+    pub(crate) fn string_mut(&mut self, key: &[u8]) -> Option<&mut Vec<u8>> {
+        let (place, position) = self.locate(key)?;
+        let keyspace = &mut *self.keyspace;
+        keyspace.databases[self.database as usize]
+            .get_mut(place, position, &mut keyspace.slice)?
+            .string_mut()
+    }
+
+    /// Sets a key to a value, whatever was there. The caller says what happened with [`Self::changed`] and
+    /// [`Self::notify`].
+    pub(crate) fn set(&mut self, key: &[u8], value: Value, expiry: Expiry) {
+        self.store(key, expiry, SetTo::Value(value));
+    }
+
+    /// Sets a key to a string as it came, whatever was there.
+    pub(crate) fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
+        self.store(key, expiry, SetTo::String(value));
+    }
+
+    /// Sets when a key expires; false if there is no such key.
+    pub(crate) fn set_expire_ms(&mut self, key: &[u8], expire_ms: Option<i64>) -> bool {
+        let Some((place, position)) = self.locate(key) else {
+            return false;
+        };
+        let keyspace = &mut *self.keyspace;
+        keyspace.databases[self.database as usize].set_expire_ms(
+            place,
+            position,
+            expire_ms,
+            &mut keyspace.slice,
+        );
+        true
+    }
+
+    /// Removes a key; true if it was there. The caller says what happened.
+    pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
+        let Some((place, position)) = self.locate(key) else {
+            return false;
+        };
+        self.remove_at(place, position);
+        true
+    }
+
+    /// Takes the value away from under its key, and when it was to expire.
+    pub(crate) fn take(&mut self, key: &[u8]) -> Option<(Value, Option<i64>)> {
+        let (place, position) = self.locate(key)?;
+        let keyspace = &mut *self.keyspace;
+        let entry = keyspace.databases[self.database as usize].remove(
+            place,
+            position,
+            &mut keyspace.slice,
+        )?;
+        let expire_ms = entry.expire_ms();
+        Some((entry.into_value(), expire_ms))
+    }
+
+    /// Removes the key if its collection has become empty; true if so. Tells the event `del`.
+    pub(crate) fn remove_if_empty(&mut self, key: &[u8]) -> bool {
+        let is_empty = self
+            .object_mut(key)
+            .is_some_and(|held| held.object.len() == 0);
+        if is_empty {
+            self.remove(key);
+            self.notify(Class::GENERIC, "del", key);
+        }
+        is_empty
+    }
+
+    /// Says that a key's value or existence changed: whoever watches or waits for it hears of it.
+    pub(crate) fn changed(&mut self, key: &[u8]) {
+        self.effects.dirty += 1;
+        if self.effects.interest.contains(Interest::KEYS) {
+            self.effects.changes.push(Change::Key {
+                database: self.database,
+                key: key.into(),
+            });
+        }
+    }
+
+    /// Says that more than one thing changed under the keys already told.
+    pub(crate) fn changed_more(&mut self, count: u64) {
+        self.effects.dirty += count;
+    }
+
+    /// Tells a keyspace notification.
+    pub(crate) fn notify(&mut self, class: Class, name: &'static str, key: &[u8]) {
+        if self.effects.interest.contains(Interest::EVENTS) {
+            self.effects.events.push(Event {
+                class,
+                name,
+                database: self.database,
+                key: key.into(),
+            });
+        }
+    }
+
+    /// Where a key lies. A key whose time has come is removed.
+    fn locate(&mut self, key: &[u8]) -> Option<(Place, u32)> {
+        let place = Place::of(key);
+        let database = self.keyspace.databases.get(self.database as usize)?;
+        let position = database.find(place, key)?;
+        if database.get(place, position)?.is_expired(self.now_ms) {
+            self.remove_at(place, position);
+            self.effects.expired += 1;
+            self.changed(key);
+            self.notify(Class::EXPIRED, "expired", key);
+            return None;
+        }
+        Some((place, position))
+    }
+
+    fn remove_at(&mut self, place: Place, position: u32) {
+        let keyspace = &mut *self.keyspace;
+        let removed =
+            keyspace.databases[self.database as usize].remove(place, position, &mut keyspace.slice);
+        if let Some(Value::Object(object)) = removed.map(Entry::into_value) {
+            keyspace.discard(object, self.effects);
+        }
+    }
+
+    fn store(&mut self, key: &[u8], expiry: Expiry, value: SetTo<'_>) {
+        if let SetTo::Value(Value::Object(object)) = &value {
+            let (keyspace, database) = (&mut *self.keyspace, self.database);
+            keyspace.moved(object, database, key);
+        }
+        let located = self.locate(key);
+        let access = self.access;
+        let keyspace = &mut *self.keyspace;
+        let database = &mut keyspace.databases[self.database as usize];
+        let slice = &mut keyspace.slice;
+        let Some((place, position)) = located else {
+            let mut entry = match value {
+                SetTo::Value(value) => Entry::new(key, value),
+                SetTo::String(value) => Entry::of_string(key, value),
+            };
+            entry.set_access(keyspace.settings.access.of_new(access));
+            if let Expiry::At(expire_ms) = expiry {
+                entry.set_expire_ms(Some(expire_ms));
+            }
+            database.insert(Place::of(key), entry, slice);
+            self.notify(Class::NEW, "new", key);
+            return;
+        };
+        let replaced = database
+            .get_mut(place, position, slice)
+            .and_then(|entry| match value {
+                SetTo::Value(value) => entry.set(value),
+                SetTo::String(value) => entry.set_string(value),
+            });
+        match expiry {
+            Expiry::Keep => {}
+            Expiry::Never => {
+                let is_volatile = database
+                    .get(place, position)
+                    .is_some_and(|entry| entry.expire_ms().is_some());
+                if is_volatile {
+                    database.set_expire_ms(place, position, None, slice);
+                }
+            }
+            Expiry::At(expire_ms) => {
+                database.set_expire_ms(place, position, Some(expire_ms), slice);
+            }
+        }
+        if let Some(entry) = self.keyspace.databases[self.database as usize].get(place, position) {
+            self.keyspace.used(entry, access);
+        }
+        if let Some(object) = replaced {
+            self.keyspace.discard(object, self.effects);
+        }
+    }
+}
+
+enum SetTo<'a> {
+    Value(Value),
+    String(&'a [u8]),
+}

@@ -1,0 +1,100 @@
+//! Numbers as the protocol writes them.
+
+/// The integer whose decimal form these bytes are: no sign but a leading minus, no leading zeros, no spaces, and within
+/// 64 bits. Anything else is none.
+pub(crate) fn integer(bytes: &[u8]) -> Option<i64> {
+    let (negative, digits) = match bytes {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || digits.len() > 19 {
+        return None;
+    }
+    if digits[0] == b'0' && (digits.len() > 1 || negative) {
+        return None;
+    }
+    let mut value = 0_i64;
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        // Counted downwards: the lowest number has no positive counterpart.
+        value = value
+            .checked_mul(10)?
+            .checked_sub(i64::from(digit - b'0'))?;
+    }
+    if negative {
+        Some(value)
+    } else {
+        value.checked_neg()
+    }
+}
+
+/// An integer's decimal form, without an allocation.
+#[derive(Debug)]
+pub(crate) struct Decimal {
+    text: [u8; 20],
+    start: usize,
+}
+
+impl Decimal {
+    pub(crate) fn new(value: i64) -> Self {
+        let mut text = [0; 20];
+        let mut start = text.len();
+        let mut left = value.unsigned_abs();
+        loop {
+            start -= 1;
+            text[start] = b'0' + (left % 10) as u8;
+            left /= 10;
+            if left == 0 {
+                break;
+            }
+        }
+        if value < 0 {
+            start -= 1;
+            text[start] = b'-';
+        }
+        Self { text, start }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.text[self.start..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_strict() {
+        let cases: [(&str, Option<i64>); 14] = [
+            ("0", Some(0)),
+            ("-1", Some(-1)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("-9223372036854775809", None),
+            ("00", None),
+            ("-0", None),
+            ("01", None),
+            ("+1", None),
+            (" 1", None),
+            ("1 ", None),
+            ("", None),
+            ("-", None),
+        ];
+        for (text, value) in cases {
+            assert_eq!(integer(text.as_bytes()), value, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn decimals_are_read_back() {
+        for value in [0, 1, -1, 10, 99, i64::MAX, i64::MIN] {
+            let decimal = Decimal::new(value);
+            assert_eq!(decimal.as_bytes(), value.to_string().as_bytes());
+            assert_eq!(integer(decimal.as_bytes()), Some(value));
+        }
+    }
+}

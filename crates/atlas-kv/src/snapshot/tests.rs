@@ -1,0 +1,66 @@
+//! Snapshots of a state that goes on changing.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::Stage;
+
+/// Commands that change everything there is in every way; each type adds its own.
+fn command() -> impl Strategy<Value = Vec<String>> {
+    let key = || "[a-e]".prop_map(|name| format!("key-{name}"));
+    let member = || (0..300_u32).prop_map(|number| format!("m{number}"));
+    prop_oneof![
+        (key(), any::<u16>()).prop_map(|(key, value)| vec!["set".into(), key, value.to_string()]),
+        (key(), prop::collection::vec(member(), 1..60)).prop_map(|(key, members)| {
+            let mut words = vec!["hset".to_owned(), key];
+            for member in members {
+                words.push(member.clone());
+                words.push(format!("value of {member}"));
+            }
+            words
+        }),
+        (key(), prop::collection::vec(member(), 1..40)).prop_map(|(key, members)| {
+            let mut words = vec!["hdel".to_owned(), key];
+            words.extend(members);
+            words
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_snapshot_is_the_state_when_it_began(
+        before in prop::collection::vec(command(), 0..40),
+        during in prop::collection::vec((command(), 0..3_usize), 0..40),
+    ) {
+        let mut stage = Stage::new();
+        for command in before {
+            stage.run_bytes(command);
+        }
+        let expected = stage.keyspace.state_hash();
+        prop_assert!(stage.keyspace.snapshot_begin());
+        let mut loading = Loading::new();
+        for (command, steps) in during {
+            stage.run_bytes(command);
+            for _ in 0..steps {
+                stage.keyspace.snapshot_step(1);
+                for block in stage.keyspace.snapshot_take() {
+                    loading.block(block.kind, &block.payload).unwrap();
+                }
+            }
+        }
+        while !stage.keyspace.snapshot_step(100) {
+            for block in stage.keyspace.snapshot_take() {
+                loading.block(block.kind, &block.payload).unwrap();
+            }
+        }
+        for block in stage.keyspace.snapshot_take() {
+            loading.block(block.kind, &block.payload).unwrap();
+        }
+        prop_assert_eq!(loading.finish().unwrap().state_hash(), expected);
+        // And the state it went on to can be written as well.
+        stage.check_snapshot();
+    }
+}
