@@ -10,7 +10,14 @@ use crate::{docs, process, test, tidy, tools};
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     let mut steps = Steps::default();
     steps.run("format", || {
-        process::run(workspace.cargo().args(["fmt", "--all", "--", "--check"]))
+        process::run(workspace.cargo().args(["fmt", "--all", "--", "--check"]))?;
+        process::run(workspace.cargo().args([
+            "fmt",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--",
+            "--check",
+        ]))
     });
     steps.run("clippy", || {
         process::run(workspace.cargo().args([

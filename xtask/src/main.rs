@@ -1,5 +1,5 @@
 //! The workspace's chores, one command each: `cargo xtask ci | test | tidy | docs | fresh | sim | bench | autobahn |
-//! chaos | soak`.
+//! chaos | soak | fuzz`.
 //!
 //! The gate (`ci`) only reads and runs; what it finds is mended by other commands (`cargo fmt`, `cargo xtask docs`).
 //! Everything here shells out to cargo and prints: it is the one crate besides the binary that does.
@@ -18,6 +18,7 @@ mod docs;
 mod endurance;
 mod error;
 mod fresh;
+mod fuzz;
 mod peers;
 mod process;
 mod sdk;
@@ -65,6 +66,8 @@ enum Chore {
     Chaos(endurance::Chaos),
     /// Run players for long: reloads without end, borders crossed all the time
     Soak(endurance::Soak),
+    /// Feed damaged input to what reads it: every fuzz target, or one
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -95,5 +98,6 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Chore::Autobahn(arguments) => autobahn::run(&workspace, &arguments),
         Chore::Chaos(arguments) => endurance::chaos(&workspace, &arguments),
         Chore::Soak(arguments) => endurance::soak(&workspace, &arguments),
+        Chore::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
     }
 }

@@ -1,11 +1,12 @@
-//! Every test there is, counted: nextest (or cargo test), documentation tests, the SDK's own, the simulator's short form.
+//! Every test there is, counted: nextest (or cargo test), documentation tests, the corpora of the fuzz targets, the SDK's
+//! own, the simulator's short form.
 
 use std::fs;
 
 use crate::counts::Counts;
 use crate::error::Error;
 use crate::workspace::Workspace;
-use crate::{peers, process, sdk, sim, tools};
+use crate::{fuzz, peers, process, sdk, sim, tools};
 
 /// What `cargo xtask test` understands.
 #[derive(Default, clap::Args)]
@@ -44,6 +45,7 @@ pub(crate) fn count(workspace: &Workspace, arguments: &Arguments) -> Result<Coun
         workspace,
         &["test", "--workspace", "--no-fail-fast", "--doc"],
     )?;
+    counts += fuzz::replay(workspace)?;
     counts += sdk::test(workspace)?;
     if !arguments.no_sim {
         counts += sim::short(workspace)?;
@@ -117,7 +119,7 @@ fn ignored(workspace: &Workspace, nextest: &std::path::Path) -> u64 {
 }
 
 /// Runs a `cargo test`, passes its output on and counts from it; a failure to build is an error.
-fn captured(workspace: &Workspace, arguments: &[&str]) -> Result<Counts, Error> {
+pub(crate) fn captured(workspace: &Workspace, arguments: &[&str]) -> Result<Counts, Error> {
     let mut command = workspace.cargo();
     command.args(arguments);
     let output = process::output(&mut command)?;

@@ -1,6 +1,6 @@
 //! The decoder of replies: a stack of its own, so that no peer decides how deep ours grows.
 
-use memchr::memchr;
+use memchr::memchr2;
 
 use super::{Malformed, Value};
 use crate::number;
@@ -246,7 +246,7 @@ impl Decoder {
     fn line_end(&mut self, input: &[u8]) -> Result<Option<usize>, Malformed> {
         let until = input.len().min(self.limits.line_bytes_max + 1);
         let from = self.scanned.min(until);
-        let Some(at) = memchr(b'\r', input.get(from..until).unwrap_or_default()) else {
+        let Some(at) = memchr2(b'\r', b'\n', input.get(from..until).unwrap_or_default()) else {
             if until > self.limits.line_bytes_max {
                 return Err(Malformed::LineLimit {
                     line_bytes_max: self.limits.line_bytes_max,
@@ -257,10 +257,10 @@ impl Decoder {
         };
         let end = from + at;
         self.scanned = end;
-        match input.get(end + 1) {
-            None => Ok(None),
-            Some(b'\n') => Ok(Some(end)),
-            Some(_) => Err(Malformed::LineEnd),
+        match input.get(end..) {
+            Some([b'\r', b'\n', ..]) => Ok(Some(end)),
+            Some([b'\r']) => Ok(None),
+            _ => Err(Malformed::LineEnd),
         }
     }
 

@@ -15,7 +15,7 @@ pub enum Malformed {
         /// What should stand there.
         expected: &'static str,
     },
-    /// A line or a bulk does not end where it must.
+    /// A line or a bulk does not end where it must, or a line is broken by half a line end.
     #[error("a reply's line end is missing")]
     LineEnd,
     /// A streamed string or aggregate (`$?`, `*?`): no server that we know sends them.

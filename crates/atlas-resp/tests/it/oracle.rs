@@ -29,6 +29,25 @@ pub(crate) enum Verdict {
     Different(String),
 }
 
+/// What must be answered.
+struct Expected {
+    /// To the commands.
+    commands: Vec<u8>,
+    /// And what ended them.
+    violation: Option<Violation>,
+}
+
+impl Expected {
+    fn all(&self) -> Vec<u8> {
+        let mut all = self.commands.clone();
+        match self.violation {
+            None | Some(Violation::ZeroByte) => {}
+            Some(violation) => violation.reply(&mut Encoder::new(&mut all, Protocol::Resp2)),
+        }
+        all
+    }
+}
+
 impl Oracle {
     /// None where there is no redis-server.
     pub(crate) fn start(before_login: bool) -> Option<Self> {
@@ -67,52 +86,51 @@ impl Oracle {
 
     /// Sends the bytes to redis-server and compares.
     pub(crate) fn judge(&self, input: &[u8]) -> Verdict {
-        let Some((expected, violation)) = self.expected(input) else {
+        let Some(expected) = self.expected(input) else {
             return Verdict::Unjudged;
         };
         let answer = self.redis.answer(input);
-        if answer == [&expected[..], &violation[..]].concat() {
-            return Verdict::Same;
-        }
-        // Redis searches for the end of a line no further than a zero byte, and then waits for ever.
-        if input.contains(&0) && answer == expected {
+        let same = match expected.violation {
+            // It closes at once, and what it was about to answer is lost.
+            Some(Violation::Http) => answer.is_empty() || answer == expected.commands,
+            // It searches for the end of a line no further than a zero byte, and then waits for ever.
+            Some(_) if input.contains(&0) && answer == expected.commands => true,
+            _ => answer == expected.all(),
+        };
+        if same {
             return Verdict::Same;
         }
         Verdict::Different(format!(
-            "input    {}\nexpected {}{}\nanswered {}",
+            "input    {}\nexpected {}\nanswered {}",
             input.escape_ascii(),
-            expected.escape_ascii(),
-            violation.escape_ascii(),
+            expected.all().escape_ascii(),
             answer.escape_ascii()
         ))
     }
 
-    /// What is answered to the commands, and to the violation behind them. None if that cannot be told.
-    fn expected(&self, input: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    /// None if it cannot be told.
+    fn expected(&self, input: &[u8]) -> Option<Expected> {
         let mut buffer = input.to_vec();
         let (mut decoder, mut arguments) = (Decoder::default(), Vec::new());
-        let mut out = Vec::new();
-        loop {
+        let mut commands = Vec::new();
+        let violation = loop {
             match decoder.decode(&mut buffer, &self.limits, &mut arguments) {
                 Ok(Progress::Command) => {
                     let words: Vec<&[u8]> =
                         arguments.iter().map(|range| word(&buffer, range)).collect();
-                    self.answer(&words, &mut Encoder::new(&mut out, Protocol::Resp2))?;
+                    self.answer(&words, &mut Encoder::new(&mut commands, Protocol::Resp2))?;
                 }
-                Ok(Progress::Incomplete { .. }) => return Some((out, Vec::new())),
-                Err(violation) => {
-                    let rest = &buffer[decoder.consumed()..];
-                    return told(violation, rest).then(|| {
-                        let mut text = Vec::new();
-                        violation.reply(&mut Encoder::new(&mut text, Protocol::Resp2));
-                        if violation == Violation::ZeroByte {
-                            text.clear();
-                        }
-                        (out, text)
-                    });
-                }
+                Ok(Progress::Incomplete { .. }) => break None,
+                Err(violation) => break Some(violation),
             }
-        }
+        };
+        let rest = &buffer[decoder.consumed()..];
+        violation
+            .is_none_or(|violation| told(violation, rest))
+            .then_some(Expected {
+                commands,
+                violation,
+            })
     }
 
     fn answer(&self, words: &[&[u8]], encoder: &mut Encoder<'_>) -> Option<()> {

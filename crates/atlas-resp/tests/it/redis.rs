@@ -10,6 +10,17 @@ use std::time::Duration;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
+/// Runs redis-server until whoever started it closes its end of the pipe, or is gone: a fuzzer does not leave by way of
+/// destructors.
+const UNTIL_STDIN_ENDS: &str = r#"
+redis-server "$@" &
+exec >/dev/null
+read -r nothing
+kill -9 $!
+wait
+rm -rf "$0"
+"#;
+
 /// Ends with its handle.
 pub(crate) struct Redis {
     child: Child,
@@ -23,24 +34,29 @@ impl Redis {
         let folder =
             std::env::temp_dir().join(format!("atlas-resp-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder for redis-server");
-        let started = Command::new("redis-server")
+        if !Command::new("redis-server")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+        {
+            println!("skipped: redis-server is not installed");
+            let _ = std::fs::remove_dir_all(&folder);
+            return None;
+        }
+        let mut child = Command::new("sh")
+            .args(["-c", UNTIL_STDIN_ENDS])
+            .arg(&folder)
             .args(["--port", "0", "--save", "", "--unixsocket"])
             .arg(folder.join("socket"))
             .arg("--dir")
             .arg(&folder)
             .args(arguments)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .spawn();
-        let mut child = match started {
-            Ok(child) => child,
-            Err(error) => {
-                println!("skipped: redis-server cannot be started: {error}");
-                let _ = std::fs::remove_dir_all(&folder);
-                return None;
-            }
-        };
+            .spawn()
+            .expect("a shell");
         let stdout = child.stdout.take().expect("a pipe was asked for");
         let redis = Self { child, folder };
         let ready = BufReader::new(stdout)
@@ -69,6 +85,8 @@ impl Redis {
                 Ok(count) => answer.extend_from_slice(&piece[..count]),
                 // What it did not read before it closed is told as a reset, after the answer.
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return answer,
+                // A fuzzer's alarm rings.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => panic!("no answer to {}: {error}", input.escape_ascii()),
             }
         }
@@ -77,7 +95,7 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        drop(self.child.stdin.take());
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }

@@ -174,6 +174,8 @@ fn every_refusal_has_its_name() {
         (b"=3\r\ntxt\r\n", line("verbatim string")),
         (b"=5\r\ntext:\r\n", line("verbatim string")),
         (b"+a\rb\r\n", Malformed::LineEnd),
+        (b"+a\nb\r\n", Malformed::LineEnd),
+        (b"+a\n", Malformed::LineEnd),
         (b"$1\r\nabc\r\n", Malformed::LineEnd),
         (b"$?\r\n", Malformed::Streamed),
         (b"*?\r\n", Malformed::Streamed),
