@@ -39,6 +39,16 @@ impl<'a> View<'a> {
         self.peek(key).is_some()
     }
 
+    /// True if there is an entry under the key, even one that has expired and that nobody has removed yet. What
+    /// [`crate::Command::would_write`] asks about keys that its command looks up: looking at such an entry in a command
+    /// that writes removes it.
+    pub(crate) fn holds(&self, key: &[u8]) -> bool {
+        self.keyspace
+            .databases
+            .get(self.database as usize)
+            .is_some_and(|database| database.find(Place::of(key), key).is_some())
+    }
+
     /// The same view of another database; none if there is no such database.
     pub(crate) fn select(&self, database: u32) -> Option<Self> {
         self.keyspace.databases.get(database as usize)?;
