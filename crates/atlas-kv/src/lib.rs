@@ -31,6 +31,7 @@ mod digest;
 mod effects;
 mod entry;
 mod error;
+mod expiry;
 mod hash;
 mod hashing;
 mod keyspace;
