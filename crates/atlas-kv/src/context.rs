@@ -4,6 +4,7 @@ use crate::command::Command;
 use crate::database::Place;
 use crate::effects::{Change, Class, Effects, Event, Interest};
 use crate::entry::Entry;
+use crate::error::Error;
 use crate::keyspace::Keyspace;
 use crate::random::Random;
 use crate::settings::Settings;
@@ -89,6 +90,36 @@ impl Context<'_> {
             slice: &mut keyspace.slice,
             settings: &keyspace.settings,
         })
+    }
+
+    /// The collection at a key, to be changed, found with one look: none if there is no key, an error if it holds a
+    /// string. Counts as a use.
+    pub(crate) fn held(&mut self, key: &[u8]) -> Result<Option<Held<'_>>, Error> {
+        match self.locate(key) {
+            None => Ok(None),
+            Some((place, position)) => self.held_at(place, position).map(Some),
+        }
+    }
+
+    /// The same, with a new collection where there is no key. The caller puts something into it: an empty collection
+    /// must not stay.
+    pub(crate) fn held_or_new(
+        &mut self,
+        key: &[u8],
+        make: impl FnOnce(&mut Slice) -> Object,
+    ) -> Result<Held<'_>, Error> {
+        if let Some((place, position)) = self.locate(key) {
+            return self.held_at(place, position);
+        }
+        let keyspace = &mut *self.keyspace;
+        let object = make(&mut keyspace.slice);
+        let entry = Entry::new(key, Value::Object(Box::new(object)));
+        entry.set_access(keyspace.settings.access.of_new(self.access));
+        let place = Place::of(key);
+        let position =
+            keyspace.databases[self.database as usize].insert(place, entry, &mut keyspace.slice);
+        self.notify(Class::NEW, "new", key);
+        self.held_at(place, position)
     }
 
     /// The string at a key, to be changed in place; none if there is no key or it holds a collection. Numbers become
@@ -202,6 +233,20 @@ impl Context<'_> {
             return None;
         }
         Some((place, position))
+    }
+
+    fn held_at(&mut self, place: Place, position: u32) -> Result<Held<'_>, Error> {
+        let keyspace = &mut *self.keyspace;
+        let entry = keyspace.databases[self.database as usize]
+            .get_mut(place, position, &mut keyspace.slice)
+            .ok_or(Error::NoSuchKey)?;
+        let access = keyspace.settings.access.of_use(entry.access(), self.access);
+        entry.set_access(access);
+        Ok(Held {
+            object: entry.object_mut().ok_or(Error::WrongType)?,
+            slice: &mut keyspace.slice,
+            settings: &keyspace.settings,
+        })
     }
 
     fn remove_at(&mut self, place: Place, position: u32) {

@@ -148,8 +148,8 @@ impl Database {
             .get_mut(position as usize, owner, slice)
     }
 
-    /// Adds an entry whose key is not there yet.
-    pub(crate) fn insert(&mut self, place: Place, entry: Entry, slice: &mut Slice) {
+    /// Adds an entry whose key is not there yet, and tells its position.
+    pub(crate) fn insert(&mut self, place: Place, entry: Entry, slice: &mut Slice) -> u32 {
         if self.parts.is_empty() {
             self.parts.resize_with(PARTS, Part::default);
         }
@@ -160,14 +160,13 @@ impl Database {
             self.note(place, expire_ms);
         }
         let Some(part) = self.parts.get_mut(place.part as usize) else {
-            return;
+            return 0;
         };
-        let position = part.entries.push(entry, owner, slice);
+        let position = part.entries.push(entry, owner, slice) as u32;
         let entries = &part.entries;
         part.index
-            .insert_unique(place.hash, position as u32, |&other| {
-                hash_at(entries, other)
-            });
+            .insert_unique(place.hash, position, |&other| hash_at(entries, other));
+        position
     }
 
     pub(crate) fn set_expire_ms(
