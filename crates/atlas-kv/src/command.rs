@@ -170,7 +170,8 @@ pub enum Handler {
 pub struct Blocking {
     /// Reads how long the client is ready to wait, in milliseconds; 0 is for ever.
     pub timeout_ms: fn(&Arguments<'_>) -> Result<u64, Error>,
-    /// True if the answer to a wait in vain is a null array, false if it is a null.
+    /// True if the answer is a null array where nobody can wait (inside a transaction), false if it is a null. A wait that
+    /// ends in vain is answered by a null array always, as in Redis.
     pub is_null_array: bool,
 }
 

@@ -45,6 +45,7 @@ mod snapshot;
 mod string;
 #[cfg(test)]
 mod testing;
+mod timeout;
 mod value;
 mod view;
 
