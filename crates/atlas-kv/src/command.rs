@@ -350,7 +350,14 @@ impl Command {
 }
 
 /// The commands of each family; a new family is a line here.
-static FAMILIES: &[&[Command]] = &[crate::hash::COMMANDS, crate::string::COMMANDS];
+static FAMILIES: &[&[Command]] = &[
+    crate::hash::COMMANDS,
+    crate::keys::databases::COMMANDS,
+    crate::keys::existence::COMMANDS,
+    crate::keys::lifetime::COMMANDS,
+    crate::keys::moving::COMMANDS,
+    crate::string::COMMANDS,
+];
 
 static BY_NAME: LazyLock<HashMap<&'static [u8], &'static Command, foldhash::fast::FixedState>> =
     LazyLock::new(|| {
@@ -421,7 +428,7 @@ fn unknown(arguments: &Arguments<'_>) -> Error {
 }
 
 /// Bytes of a client in an error line: cut, and without what would end the line.
-fn shown(bytes: &[u8], length_max: usize) -> String {
+pub(crate) fn shown(bytes: &[u8], length_max: usize) -> String {
     let cut = &bytes[..bytes.len().min(length_max)];
     String::from_utf8_lossy(cut).replace(['\r', '\n'], " ")
 }

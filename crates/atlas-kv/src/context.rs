@@ -46,6 +46,13 @@ pub(crate) enum Expiry {
     At(i64),
 }
 
+impl Expiry {
+    /// As a value had it that comes with its own.
+    pub(crate) fn of(expire_ms: Option<i64>) -> Self {
+        expire_ms.map_or(Self::Never, Self::At)
+    }
+}
+
 impl Context<'_> {
     /// The same state for reading; reads in a command that writes count as uses too.
     pub(crate) fn view(&self) -> View<'_> {
@@ -180,6 +187,23 @@ impl Context<'_> {
         Some((entry.into_value(), expire_ms))
     }
 
+    /// A copy of what a key holds, and when the key is to expire.
+    pub(crate) fn duplicate(&mut self, key: &[u8]) -> Option<(Value, Option<i64>)> {
+        let (place, position) = self.locate(key)?;
+        let keyspace = &mut *self.keyspace;
+        let entry = keyspace.databases[self.database as usize].get(place, position)?;
+        let value = entry.value().duplicate(&mut keyspace.slice);
+        Some((value, entry.expire_ms()))
+    }
+
+    /// Does something in another database, which must exist.
+    pub(crate) fn in_database<T>(&mut self, database: u32, act: impl FnOnce(&mut Self) -> T) -> T {
+        let selected = std::mem::replace(&mut self.database, database);
+        let done = act(self);
+        self.database = selected;
+        done
+    }
+
     /// Removes the key if its collection has become empty; true if so. Tells the event `del`.
     pub(crate) fn remove_if_empty(&mut self, key: &[u8]) -> bool {
         let is_empty = self
@@ -195,6 +219,11 @@ impl Context<'_> {
     /// Says that a key's value or existence changed: whoever watches or waits for it hears of it.
     pub(crate) fn changed(&mut self, key: &[u8]) {
         self.effects.dirty += 1;
+        self.modified(key);
+    }
+
+    /// As [`Self::changed`], for a key beside the one that was counted: `RENAME` changes two keys and counts one change.
+    pub(crate) fn modified(&mut self, key: &[u8]) {
         if self.effects.interest.contains(Interest::KEYS) {
             self.effects.changes.push(Change::Key {
                 database: self.database,

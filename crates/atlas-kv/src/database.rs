@@ -111,6 +111,18 @@ impl Database {
         self.parts.get(part)?.entries.get(position)
     }
 
+    /// The entry of a rank among all, part by part.
+    pub(crate) fn at_rank(&self, rank: usize) -> Option<&Entry> {
+        let mut left = rank;
+        for part in &self.parts {
+            match left.checked_sub(part.entries.len()) {
+                Some(past) => left = past,
+                None => return part.entries.get(left),
+            }
+        }
+        None
+    }
+
     /// All entries, part by part.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.parts.iter().flat_map(|part| part.entries.iter())

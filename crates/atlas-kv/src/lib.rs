@@ -35,6 +35,7 @@ mod expiry;
 pub mod glob;
 mod hash;
 mod hashing;
+mod keys;
 mod keyspace;
 mod number;
 mod paged;
