@@ -356,6 +356,7 @@ static FAMILIES: &[&[Command]] = &[
     crate::keys::existence::COMMANDS,
     crate::keys::lifetime::COMMANDS,
     crate::keys::moving::COMMANDS,
+    crate::service::COMMANDS,
     crate::string::COMMANDS,
 ];
 

@@ -10,6 +10,7 @@ use crate::random::Random;
 use crate::settings::{Access, Settings};
 use crate::slice::Slice;
 use crate::snapshot::{Owing, Walk};
+use crate::transaction;
 use crate::value::Object;
 use crate::view::View;
 use crate::{Arguments, Error, Reply};
@@ -43,6 +44,12 @@ pub trait Answers {
     fn client(&mut self) -> &mut dyn Reply;
     /// Where the answer to a wait goes. Nothing is written there if the client has to go on waiting.
     fn waiter(&mut self, wait: u64) -> &mut dyn Reply;
+    /// Writes the client's answer for the command at `position` of a transaction, which is not about keys and of which
+    /// the record has no arguments.
+    fn service(&mut self, position: usize) {
+        let _ = position;
+        self.client().null();
+    }
 }
 
 /// All keys of a store, and their clock.
@@ -142,6 +149,9 @@ impl Keyspace {
         self.clock_ms = self.clock_ms.max(moment.now_ms);
         let mut random = Random::new(moment.seed);
         match command::resolve(arguments) {
+            _ if transaction::is_transaction(arguments) => {
+                self.apply_transaction(moment, arguments, &mut random, answers, effects);
+            }
             Err(error) => answers.client().error(&error.to_string()),
             Ok(command) => {
                 let mut context =
@@ -150,6 +160,56 @@ impl Keyspace {
                 random = context.random;
             }
         }
+        self.serve_with(waiters, random, answers, effects);
+    }
+
+    /// Serves clients that waited, in order; what a record of kind `serve` does. As in [`Self::apply`] every client that
+    /// was served is named in [`Effects::served`].
+    pub fn serve(
+        &mut self,
+        moment: Moment,
+        waiters: &[Waiter<'_>],
+        answers: &mut dyn Answers,
+        effects: &mut Effects,
+    ) {
+        self.clock_ms = self.clock_ms.max(moment.now_ms);
+        self.serve_with(waiters, Random::new(moment.seed), answers, effects);
+    }
+
+    /// Answers a command that may write and said, asked by [`Command::would_write`] at this moment, that it would not:
+    /// nothing changes, not even the clock.
+    ///
+    /// # Errors
+    /// What the command is refused with; [`Error::WouldBlock`] if its client is to wait.
+    pub fn answer(
+        &mut self,
+        command: &'static Command,
+        moment: Moment,
+        arguments: &Arguments<'_>,
+        reply: &mut dyn Reply,
+        effects: &mut Effects,
+    ) -> Result<(), Error> {
+        match command.handler {
+            Handler::Read(read) => read(&self.view(moment, true), arguments, reply),
+            Handler::Write(write) => {
+                let now_ms = moment.now_ms.max(self.clock_ms);
+                let random = Random::new(moment.seed);
+                let mut context = self.context(command, moment.database, random, false, effects);
+                context.now_ms = now_ms;
+                context.access = context.keyspace.settings.access.of_now(now_ms);
+                write(&mut context, arguments, reply)
+            }
+            Handler::Service => Err(Error::fixed("ERR this command has no effect on keys")),
+        }
+    }
+
+    fn serve_with(
+        &mut self,
+        waiters: &[Waiter<'_>],
+        mut random: Random,
+        answers: &mut dyn Answers,
+        effects: &mut Effects,
+    ) {
         for waiter in waiters {
             let Ok(command) = command::resolve(&waiter.arguments) else {
                 continue;
@@ -275,7 +335,7 @@ impl Keyspace {
         }
     }
 
-    fn context<'a>(
+    pub(crate) fn context<'a>(
         &'a mut self,
         command: &'static Command,
         database: u32,

@@ -42,6 +42,7 @@ mod paged;
 mod random;
 mod reply;
 mod scan;
+mod service;
 mod settings;
 mod slice;
 mod snapshot;
@@ -49,6 +50,7 @@ mod string;
 #[cfg(test)]
 mod testing;
 mod timeout;
+pub mod transaction;
 mod value;
 mod view;
 
