@@ -199,7 +199,7 @@ async fn a_slow_client_gets_the_newest_state_and_not_all_the_older_ones() {
 async fn when_too_much_waits_at_the_edge_those_for_whom_most_waits_are_closed() {
     let game = GameServer::echo().await.unwrap();
     let limits = LimitsConfig {
-        queued_bytes_max: ByteSize(300_000),
+        queued_bytes_max: ByteSize(450_000),
         ..LimitsConfig::default()
     };
     let config = EdgeConfig {
@@ -207,7 +207,8 @@ async fn when_too_much_waits_at_the_edge_those_for_whom_most_waits_are_closed() 
         workers: atlas_edge::Count::Number(1),
         ..EdgeConfig::default()
     };
-    // Of messages, 256 KiB may wait for each of two clients that read nothing: too much for both. The third reads.
+    // Of messages, 256 KiB may wait for each of two clients that read nothing, and what one read brings beyond that: too
+    // much for both together, but not for one. The third reads.
     let mut world = world([server("one", &game.url())]);
     world.dialect.name = atlas_wire::dialect::Name::Atlas;
     let edge = edge_with(config, world);
