@@ -1,12 +1,13 @@
 //! Hashes: fields with values.
 
 mod commands;
+mod reading;
 
-use hashbrown::HashTable;
-
+use crate::Error;
+use crate::bytes::Bytes;
 use crate::codec::{LoadError, Reader, put_bytes};
 use crate::digest::Digest;
-use crate::hashing::hash;
+use crate::indexed::{Indexed, Named};
 use crate::paged::{Item, Paged};
 use crate::settings::Settings;
 use crate::slice::{ObjectId, Owner, Slice};
@@ -14,8 +15,6 @@ use crate::value::Collection;
 
 pub(crate) use commands::COMMANDS;
 
-/// Up to this many fields are searched one by one.
-const UNINDEXED_MAX: usize = 16;
 /// Hashes up to this many fields and bytes are written with their entry.
 const SMALL_FIELDS_MAX: usize = 64;
 const SMALL_BYTES_MAX: usize = 4096;
@@ -23,8 +22,20 @@ const SMALL_BYTES_MAX: usize = 4096;
 /// A field and its value.
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
-    pub(crate) name: Box<[u8]>,
-    pub(crate) value: Box<[u8]>,
+    pub(crate) name: Bytes,
+    pub(crate) value: Bytes,
+}
+
+impl Field {
+    fn apart_bytes(&self) -> usize {
+        self.name.apart_bytes() + self.value.apart_bytes()
+    }
+}
+
+impl Named for Field {
+    fn name(&self) -> &[u8] {
+        &self.name
+    }
 }
 
 impl Item for Field {
@@ -45,11 +56,9 @@ impl Item for Field {
 #[derive(Debug)]
 pub(crate) struct Hash {
     object: ObjectId,
-    fields: Paged<Field>,
-    /// Positions by name; none while there are few.
-    index: Option<HashTable<u32>>,
-    /// Bytes of all names and values.
-    bytes: usize,
+    fields: Indexed<Field>,
+    /// Bytes of names and values that lie outside the fields.
+    apart_bytes: usize,
     /// True as long as Redis would have kept a list pack; it never turns back.
     listpack: bool,
 }
@@ -60,8 +69,11 @@ impl Hash {
     }
 
     pub(crate) fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        let position = self.position(name)?;
-        self.fields.get(position).map(|field| &*field.value)
+        self.fields.find(name).map(|field| &*field.value)
+    }
+
+    pub(crate) fn contains(&self, name: &[u8]) -> bool {
+        self.fields.contains(name)
     }
 
     /// The fields, oldest first as far as removals have not moved them.
@@ -74,6 +86,11 @@ impl Hash {
         self.fields.get(position)
     }
 
+    /// True if Redis would answer all of it to the first call of a scan.
+    pub(crate) fn is_listpack(&self) -> bool {
+        self.listpack
+    }
+
     /// Sets a field; true if it is new.
     pub(crate) fn set(
         &mut self,
@@ -82,85 +99,58 @@ impl Hash {
         settings: &Settings,
         slice: &mut Slice,
     ) -> bool {
+        // What is put does not depend on what was there, and so cannot be refused.
+        self.change(name, settings, slice, |_| Ok(value.into()))
+            .unwrap_or_default()
+    }
+
+    /// Sets a field to what `change` makes of its value, or of none; true if it is new. Found with one look.
+    ///
+    /// # Errors
+    /// Those of `change`: then the field is as it was.
+    pub(crate) fn change(
+        &mut self,
+        name: &[u8],
+        settings: &Settings,
+        slice: &mut Slice,
+        change: impl FnOnce(Option<&[u8]>) -> Result<Bytes, Error>,
+    ) -> Result<bool, Error> {
+        let looked = self.fields.look(name);
+        let before = looked.ok().and_then(|position| self.fields.get(position));
+        let value = change(before.map(|field| &*field.value))?;
         let longest = settings.hash_listpack_value_bytes_max;
         self.listpack &= name.len() as u64 <= longest && value.len() as u64 <= longest;
         let owner = Owner::Object(self.object);
-        if let Some(position) = self.position(name) {
-            if let Some(field) = self.fields.get_mut(position, owner, slice) {
-                self.bytes = self.bytes - field.value.len() + value.len();
-                field.value = value.into();
+        match looked {
+            Ok(position) => {
+                if let Some(field) = self.fields.get_mut(position, owner, slice) {
+                    self.apart_bytes += value.apart_bytes();
+                    self.apart_bytes -= field.value.apart_bytes();
+                    field.value = value;
+                }
             }
-            return false;
-        }
-        let field = Field {
-            name: name.into(),
-            value: value.into(),
-        };
-        self.bytes += name.len() + value.len();
-        let position = self.fields.push(field, owner, slice);
-        if let Some(index) = &mut self.index {
-            let fields = &self.fields;
-            index.insert_unique(hash(name), position as u32, |&other| hash_at(fields, other));
-        } else if self.fields.len() > UNINDEXED_MAX {
-            self.derive_index();
+            Err(absent) => {
+                let name = name.into();
+                let field = Field { name, value };
+                self.apart_bytes += field.apart_bytes();
+                self.fields.insert(field, absent, owner, slice);
+            }
         }
         self.listpack &= self.fields.len() as u64 <= settings.hash_listpack_entries_max;
-        true
+        Ok(looked.is_err())
     }
 
     /// Removes a field; true if it was there.
     pub(crate) fn remove(&mut self, name: &[u8], slice: &mut Slice) -> bool {
-        let Some(position) = self.position(name) else {
+        let Ok(position) = self.fields.look(name) else {
             return false;
         };
-        let last = self.fields.len() - 1;
-        if let Some(index) = &mut self.index {
-            if let Ok(entry) = index.find_entry(hash(name), |&other| other as usize == position) {
-                entry.remove();
-            }
-            if position != last
-                && let Some(moved) = index.find_mut(hash_at(&self.fields, last as u32), |&other| {
-                    other as usize == last
-                })
-            {
-                *moved = position as u32;
-            }
-        }
         let owner = Owner::Object(self.object);
-        if let Some(field) = self.fields.swap_remove(position, owner, slice) {
-            self.bytes -= field.name.len() + field.value.len();
+        if let Some(field) = self.fields.remove(position, owner, slice) {
+            self.apart_bytes -= field.apart_bytes();
         }
         true
     }
-
-    fn position(&self, name: &[u8]) -> Option<usize> {
-        match &self.index {
-            None => self.fields.iter().position(|field| *field.name == *name),
-            Some(index) => index
-                .find(hash(name), |&position| {
-                    self.fields
-                        .get(position as usize)
-                        .is_some_and(|field| *field.name == *name)
-                })
-                .map(|&position| position as usize),
-        }
-    }
-
-    fn derive_index(&mut self) {
-        let mut index = HashTable::with_capacity(self.fields.len());
-        for (position, field) in self.fields.iter().enumerate() {
-            index.insert_unique(hash(&field.name), position as u32, |&other| {
-                hash_at(&self.fields, other)
-            });
-        }
-        self.index = Some(index);
-    }
-}
-
-fn hash_at(fields: &Paged<Field>, position: u32) -> u64 {
-    fields
-        .get(position as usize)
-        .map_or(0, |field| hash(&field.name))
 }
 
 impl Collection for Hash {
@@ -179,15 +169,11 @@ impl Collection for Hash {
     }
 
     fn memory_bytes(&self) -> usize {
-        let index = self
-            .index
-            .as_ref()
-            .map_or(0, |index| index.capacity() * 8 / 7 * 5);
-        size_of::<Self>() + self.fields.memory_bytes() + self.bytes + index
+        size_of::<Self>() + self.fields.memory_bytes() + self.apart_bytes
     }
 
     fn is_small(&self) -> bool {
-        self.fields.len() <= SMALL_FIELDS_MAX && self.bytes <= SMALL_BYTES_MAX
+        self.fields.len() <= SMALL_FIELDS_MAX && self.apart_bytes <= SMALL_BYTES_MAX
     }
 
     fn encode_small(&mut self, out: &mut Vec<u8>, epoch: u32) {
@@ -198,9 +184,12 @@ impl Collection for Hash {
     fn decode_small(reader: &mut Reader<'_>, object: ObjectId) -> Result<Self, LoadError> {
         let mut hash = Self::unloaded(object);
         hash.decode_head(reader)?;
-        hash.fields = Paged::decode_inline(reader)?;
-        hash.finish_loading();
-        Ok(hash)
+        hash.fields = Indexed::decode_inline(reader)?;
+        if hash.finish_loading() {
+            Ok(hash)
+        } else {
+            Err(reader.impossible("a field twice"))
+        }
     }
 
     fn object(&self) -> ObjectId {
@@ -219,16 +208,15 @@ impl Collection for Hash {
     fn unloaded(object: ObjectId) -> Self {
         Self {
             object,
-            fields: Paged::default(),
-            index: None,
-            bytes: 0,
+            fields: Indexed::default(),
+            apart_bytes: 0,
             listpack: true,
         }
     }
 
     fn emit(&mut self, slice: &mut Slice, page: usize, budget_bytes: usize) -> Option<usize> {
         let owner = Owner::Object(self.object);
-        self.fields.emit_from(page, owner, slice, budget_bytes)
+        self.fields.emit(page, owner, slice, budget_bytes)
     }
 
     fn has_unwritten(&self, slice: &Slice) -> bool {
@@ -240,15 +228,8 @@ impl Collection for Hash {
     }
 
     fn finish_loading(&mut self) -> bool {
-        self.bytes = self
-            .fields
-            .iter()
-            .map(|field| field.name.len() + field.value.len())
-            .sum();
-        if self.fields.len() > UNINDEXED_MAX {
-            self.derive_index();
-        }
-        self.fields.is_whole()
+        self.apart_bytes = self.fields.iter().map(Field::apart_bytes).sum();
+        self.fields.finish_loading()
     }
 
     fn digest(&self, digest: &mut Digest) {
@@ -260,13 +241,13 @@ impl Collection for Hash {
     }
 
     fn duplicate(&self, slice: &mut Slice) -> Self {
-        let mut copy = Self::new(slice);
-        let owner = Owner::Object(copy.object);
-        for field in self.fields.iter() {
-            copy.fields.push(field.clone(), owner, slice);
+        Self {
+            object: slice.object(Self::TAG),
+            fields: Indexed::of(Paged::of(self.fields.iter().cloned(), slice.epoch())),
+            ..*self
         }
-        copy.finish_loading();
-        copy.listpack = self.listpack;
-        copy
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,7 @@
 #![allow(dead_code, reason = "the families that need the rest land one by one")]
 
 mod arguments;
+mod bytes;
 mod codec;
 pub mod command;
 mod context;
@@ -35,12 +36,14 @@ mod expiry;
 pub mod glob;
 mod hash;
 mod hashing;
+mod indexed;
 mod keys;
 mod keyspace;
 mod number;
 mod paged;
 mod random;
 mod reply;
+mod sample;
 mod scan;
 mod service;
 mod settings;

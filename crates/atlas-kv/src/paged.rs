@@ -31,6 +31,17 @@ struct Page<T> {
     items: Vec<T>,
 }
 
+impl<T> Page<T> {
+    fn append(&mut self, item: T) {
+        if self.items.len() == self.items.capacity() {
+            // Doubling would overshoot the page's end.
+            let more = self.items.len().clamp(1, PAGE_ITEMS - self.items.len());
+            self.items.reserve_exact(more);
+        }
+        self.items.push(item);
+    }
+}
+
 impl<T> Default for Paged<T> {
     fn default() -> Self {
         Self {
@@ -41,6 +52,15 @@ impl<T> Default for Paged<T> {
 }
 
 impl<T> Paged<T> {
+    /// Items that no snapshot in the making knows; `epoch` is the present one.
+    pub(crate) fn of(items: impl IntoIterator<Item = T>, epoch: u32) -> Self {
+        let mut paged = Self::default();
+        for item in items {
+            paged.append_born(item, epoch);
+        }
+        paged
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -115,12 +135,7 @@ impl<T: Item> Paged<T> {
             self.touch(position / PAGE_ITEMS, owner, slice);
         }
         if let Some(page) = self.pages.last_mut() {
-            if page.items.len() == page.items.capacity() {
-                // Doubling would overshoot the page's end.
-                let more = page.items.len().clamp(1, PAGE_ITEMS - page.items.len());
-                page.items.reserve_exact(more);
-            }
-            page.items.push(item);
+            page.append(item);
         }
         self.len += 1;
         position
@@ -237,7 +252,7 @@ impl<T: Item> Paged<T> {
         let mut paged = Self::default();
         for _ in 0..reader.integer("a length")? {
             let item = T::decode(reader)?;
-            paged.append_loaded(item);
+            paged.append_born(item, 0);
         }
         Ok(paged)
     }
@@ -306,15 +321,35 @@ impl<T> Paged<T> {
             && self.pages.last().is_none_or(|page| !page.items.is_empty())
     }
 
-    fn append_loaded(&mut self, item: T) {
+    /// Lets two items change places; for arrays that no snapshot in the making knows.
+    pub(crate) fn swap_unsliced(&mut self, left: usize, right: usize) {
+        let [first, second] = [left.min(right), left.max(right)];
+        let (first_page, second_page) = (first / PAGE_ITEMS, second / PAGE_ITEMS);
+        if second >= self.len || first == second {
+            return;
+        }
+        if first_page == second_page {
+            self.pages[first_page]
+                .items
+                .swap(first % PAGE_ITEMS, second % PAGE_ITEMS);
+            return;
+        }
+        let (before, after) = self.pages.split_at_mut(second_page);
+        std::mem::swap(
+            &mut before[first_page].items[first % PAGE_ITEMS],
+            &mut after[0].items[second % PAGE_ITEMS],
+        );
+    }
+
+    fn append_born(&mut self, item: T, epoch: u32) {
         if self.len.is_multiple_of(PAGE_ITEMS) {
             self.pages.push(Page {
-                epoch: 0,
+                epoch,
                 items: Vec::new(),
             });
         }
         if let Some(page) = self.pages.last_mut() {
-            page.items.push(item);
+            page.append(item);
         }
         self.len += 1;
     }

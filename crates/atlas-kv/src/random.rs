@@ -1,5 +1,9 @@
 //! Random numbers from a seed, the same on every machine.
 
+use std::collections::HashSet;
+
+use foldhash::fast::FixedState;
+
 /// A stream of random numbers that its seed determines (SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom
 /// number generators", 2014). A record carries the seed, so that a replay draws the same.
 #[derive(Clone, Debug)]
@@ -27,6 +31,34 @@ impl Random {
         // The bias of a 128-bit product is below 2^-64 times the bound: nothing that a test could see.
         ((u128::from(self.bits()) * bound as u128) >> 64) as usize
     }
+
+    /// Different numbers below `bound`, `count` of them or as many as there are, each choice as likely. Takes no more
+    /// memory than what it answers, or what there is to choose from if that is not much more.
+    pub(crate) fn distinct(&mut self, count: usize, bound: usize) -> Vec<u32> {
+        let count = count.min(bound);
+        if count.saturating_mul(3) > bound {
+            let mut all: Vec<u32> = (0..bound as u32).collect();
+            for place in 0..count {
+                all.swap(place, place + self.below(bound - place));
+            }
+            all.truncate(count);
+            return all;
+        }
+        // Robert Floyd's: each step draws among one more, and takes the newest where the drawn one is chosen already.
+        let mut chosen = HashSet::with_capacity_and_hasher(count, FixedState::default());
+        let mut picks = Vec::with_capacity(count);
+        for newest in bound - count..bound {
+            let drawn = self.below(newest + 1) as u32;
+            let pick = if chosen.insert(drawn) {
+                drawn
+            } else {
+                chosen.insert(newest as u32);
+                newest as u32
+            };
+            picks.push(pick);
+        }
+        picks
+    }
 }
 
 #[cfg(test)]
@@ -41,6 +73,33 @@ mod tests {
         };
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
+    }
+
+    #[test]
+    fn distinct_numbers_are_uniform() {
+        // Both ways of choosing: few of many, and most.
+        for (count, bound) in [(2, 10), (7, 10)] {
+            let mut random = Random::new(3);
+            let mut seen = [0; 10];
+            for _ in 0..10_000 {
+                let mut picks = random.distinct(count, bound);
+                assert_eq!(picks.len(), count);
+                picks.sort_unstable();
+                picks.dedup();
+                assert_eq!(picks.len(), count, "a number twice");
+                for pick in picks {
+                    seen[pick as usize] += 1;
+                }
+            }
+            let expected = 10_000 * count / bound;
+            for times in seen {
+                // Five standard deviations are some 230.
+                assert!(times > expected - 250 && times < expected + 250, "{seen:?}");
+            }
+        }
+        let mut random = Random::new(1);
+        assert_eq!(random.distinct(5, 0), []);
+        assert_eq!(random.distinct(usize::MAX, 3).len(), 3);
     }
 
     #[test]

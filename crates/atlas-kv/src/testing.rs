@@ -180,3 +180,44 @@ fn one(reply: Collected, arguments: &crate::Arguments<'_>) -> Answer {
     assert_eq!(answers.len(), 1, "{arguments:?} answered {answers:?}");
     answers.remove(0)
 }
+
+/// An answer as a line: `+OK`, `:1`, `value`, `(nil)`, `-ERR …`, `[a b]`, a map as `{a=b}`, a set as `<a b>`.
+pub(crate) fn shown(answer: &Answer) -> String {
+    let all = |elements: &[Answer]| elements.iter().map(shown).collect::<Vec<_>>().join(" ");
+    match answer {
+        Answer::Simple(text) => format!("+{text}"),
+        Answer::Error(line) => format!("-{line}"),
+        Answer::Integer(value) => format!(":{value}"),
+        Answer::Bulk(bytes) => bytes.escape_ascii().to_string(),
+        Answer::Null => "(nil)".into(),
+        Answer::NullArray => "(nil array)".into(),
+        Answer::Array(elements) => format!("[{}]", all(elements)),
+        Answer::Set(elements) => format!("<{}>", all(elements)),
+        Answer::Map(pairs) => {
+            let pairs: Vec<String> = pairs
+                .iter()
+                .map(|(key, value)| format!("{}={}", shown(key), shown(value)))
+                .collect();
+            format!("{{{}}}", pairs.join(" "))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+impl Stage {
+    /// Runs lines in order; each must answer what stands beside it, as [`shown`].
+    pub(crate) fn check(&mut self, table: &[(&str, &str)]) {
+        for (line, expected) in table {
+            let answer = self.run(line);
+            assert_eq!(shown(&answer), *expected, "{line}");
+        }
+    }
+
+    /// Runs a line; it must tell these notifications (`EVENT KEY`) and count so many changes.
+    pub(crate) fn check_events(&mut self, line: &str, events: &[&str], dirty: u64) {
+        self.effects = Effects::default();
+        self.run(line);
+        assert_eq!(self.events(), events, "{line}");
+        assert_eq!(self.effects.dirty, dirty, "{line}");
+    }
+}

@@ -23,7 +23,7 @@ impl LongDouble {
     /// Zero, what a missing value counts as.
     pub(crate) const ZERO: Self = Self(X87DoubleExtended::ZERO);
 
-    /// The number that these bytes say; see [`super::double`].
+    /// The number that these bytes say; see [`super::double()`].
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         if bytes.len() >= TEXT_BYTES_MAX {
             return None;
