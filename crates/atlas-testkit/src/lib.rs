@@ -3,7 +3,7 @@
 //!
 //! Entry points: [`Deadline`] and [`eventually`], [`Atlas`] (a running `atlas`), [`Process`] (any child), [`Client`]
 //! and [`RawClient`] (players), [`GameServer`] (a game), [`Http`] (the admin API) and [`Events`] (its streams),
-//! [`Browser`] and [`Page`].
+//! [`Browser`] and [`Page`], [`redis::Redis`].
 //!
 //! Invariants: nothing here waits without a deadline, everything listens and dials on loopback, and whatever was
 //! started ends when its handle is dropped. Failures are values of [`Error`] that name what was awaited and what was
@@ -19,6 +19,8 @@ mod http;
 mod process;
 mod raw;
 mod websocket;
+
+pub mod redis;
 
 pub use atlas::{Atlas, AtlasBuilder, Ready};
 pub use browser::{Browser, Page, Scheme, Viewport};

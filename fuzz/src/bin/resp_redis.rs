@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 
 #[path = "../../../crates/atlas-resp/tests/it/oracle.rs"]
 mod oracle;
-#[path = "../../../crates/atlas-resp/tests/it/redis.rs"]
+#[allow(dead_code, reason = "tests need more of it")]
+#[path = "../../../crates/atlas-testkit/src/redis.rs"]
 mod redis;
 
 use oracle::{Oracle, Verdict};

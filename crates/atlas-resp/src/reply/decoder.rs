@@ -303,7 +303,7 @@ fn complete(kind: Kind, mut values: Vec<Value>) -> Value {
     }
 }
 
-fn paired(values: Vec<Value>) -> Vec<(Value, Value)> {
+pub(super) fn paired(values: Vec<Value>) -> Vec<(Value, Value)> {
     let mut pairs = Vec::with_capacity(values.len() / 2);
     let mut values = values.into_iter();
     while let (Some(key), Some(value)) = (values.next(), values.next()) {
@@ -346,7 +346,7 @@ fn truth(line: &[u8]) -> Result<bool, Malformed> {
     }
 }
 
-fn double(line: &[u8]) -> Result<f64, Malformed> {
+pub(super) fn double(line: &[u8]) -> Result<f64, Malformed> {
     const WRONG: Malformed = Malformed::Line { expected: "double" };
     match line {
         b"inf" => return Ok(f64::INFINITY),

@@ -104,6 +104,58 @@ impl Value {
             _ => None,
         }
     }
+
+    /// The bytes of a text of any kind, errors excepted, without a copy.
+    pub fn into_bytes(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Simple(bytes)
+            | Self::Bulk(bytes)
+            | Self::BigNumber(bytes)
+            | Self::Verbatim { text: bytes, .. } => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// An integer; also one that RESP2 sends as a text, and a truth value, which RESP2 sends as an integer.
+    pub fn as_integer(&self) -> Option<i64> {
+        match self {
+            Self::Integer(number) => Some(*number),
+            Self::Boolean(truth) => Some(i64::from(*truth)),
+            text => crate::number::integer(text.as_bytes()?),
+        }
+    }
+
+    /// A double; also one that RESP2 sends as a text, and an integer.
+    pub fn as_double(&self) -> Option<f64> {
+        match self {
+            Self::Double(number) => Some(*number),
+            Self::Integer(number) => Some(*number as f64),
+            text => super::decoder::double(text.as_bytes()?).ok(),
+        }
+    }
+
+    /// The elements of an array, a set or a push; of a map, its keys each followed by its value.
+    pub fn into_elements(self) -> Option<Vec<Value>> {
+        match self {
+            Self::Array(values) | Self::Set(values) | Self::Push(values) => Some(values),
+            Self::Map(pairs) => Some(
+                pairs
+                    .into_iter()
+                    .flat_map(|(key, value)| [key, value])
+                    .collect(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// The pairs of a map; also of one that RESP2 sends as an array.
+    pub fn into_pairs(self) -> Option<Vec<(Value, Value)>> {
+        match self {
+            Self::Map(pairs) => Some(pairs),
+            Self::Array(values) if values.len() % 2 == 0 => Some(super::decoder::paired(values)),
+            _ => None,
+        }
+    }
 }
 
 fn all(values: &[Value], encoder: &mut Encoder<'_>) {
@@ -121,4 +173,34 @@ fn pairs(pairs: &[(Value, Value)], encoder: &mut Encoder<'_>) {
 
 fn has_line_end(text: &[u8]) -> bool {
     memchr::memchr2(b'\r', b'\n', text).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_protocols_read_alike() {
+        let text = |text: &str| Value::Bulk(text.into());
+        for value in [Value::Integer(7), text("7"), Value::Simple(b"7".to_vec())] {
+            assert_eq!(
+                (value.as_integer(), value.as_double()),
+                (Some(7), Some(7.0))
+            );
+        }
+        assert_eq!(Value::Boolean(true).as_integer(), Some(1));
+        assert_eq!(text("1.5").as_double(), Value::Double(1.5).as_double());
+        assert_eq!(text("inf").as_double(), Some(f64::INFINITY));
+        assert_eq!(text("x").as_integer(), None);
+        assert_eq!(Value::Error(b"7".to_vec()).as_integer(), None);
+        assert_eq!(Value::Null.as_bytes(), None);
+        assert_eq!(text("a").into_bytes(), Some(b"a".to_vec()));
+
+        let map = Value::Map(vec![(text("a"), Value::Integer(1))]);
+        let array = Value::Array(vec![text("a"), Value::Integer(1)]);
+        assert_eq!(map.clone().into_elements(), array.clone().into_elements());
+        assert_eq!(map.into_pairs(), array.into_pairs());
+        assert_eq!(Value::Array(vec![Value::Null]).into_pairs(), None);
+        assert_eq!(Value::Null.into_elements(), None);
+    }
 }

@@ -9,4 +9,5 @@
 mod differential;
 mod hostile;
 mod oracle;
-mod redis;
+
+use atlas_testkit::redis;
