@@ -351,6 +351,7 @@ impl Command {
 
 /// The commands of each family; a new family is a line here.
 static FAMILIES: &[&[Command]] = &[
+    crate::bitmap::COMMANDS,
     crate::hash::COMMANDS,
     crate::keys::databases::COMMANDS,
     crate::keys::existence::COMMANDS,

@@ -23,6 +23,7 @@
 #![allow(dead_code, reason = "the families that need the rest land one by one")]
 
 mod arguments;
+mod bitmap;
 mod bytes;
 mod codec;
 pub mod command;

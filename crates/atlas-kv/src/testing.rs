@@ -1,5 +1,7 @@
 //! What tests of commands share: a state that takes commands as lines.
 
+mod golden;
+
 use crate::command::{self, Handler};
 use crate::keyspace::{Answers, Keyspace, Moment, Waiter};
 use crate::reply::{Answer, Collected};

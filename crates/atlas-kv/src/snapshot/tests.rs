@@ -10,6 +10,7 @@ fn command() -> impl Strategy<Value = Vec<String>> {
     let key = || "[a-e]".prop_map(|name| format!("key-{name}"));
     let member = || (0..300_u32).prop_map(|number| format!("m{number}"));
     prop_oneof![
+        string(key().boxed()),
         (key(), any::<u16>()).prop_map(|(key, value)| vec!["set".into(), key, value.to_string()]),
         (key(), prop::collection::vec(member(), 1..60)).prop_map(|(key, members)| {
             let mut words = vec!["hset".to_owned(), key];
@@ -25,6 +26,30 @@ fn command() -> impl Strategy<Value = Vec<String>> {
             words
         }),
     ]
+}
+
+/// Commands that make strings and change parts of them, some of many pieces.
+fn string(key: BoxedStrategy<String>) -> impl Strategy<Value = Vec<String>> {
+    let line = |key: String, line: String| {
+        let mut words = line.split(' ').map(str::to_owned);
+        let mut command = vec![words.next().unwrap(), key];
+        command.extend(words);
+        command
+    };
+    let offset = prop_oneof![0..2_000_usize, 0..80_000_usize];
+    let arguments = prop_oneof![
+        (0..40_000_usize).prop_map(|length| format!("set {}", "s".repeat(length))),
+        (1..40_000_usize).prop_map(|length| format!("append {}", "a".repeat(length))),
+        (offset.clone(), 1..20_000_usize)
+            .prop_map(|(offset, length)| format!("setrange {offset} {}", "r".repeat(length))),
+        (offset.clone(), 0..2_u8).prop_map(|(offset, bit)| format!("setbit {offset} {bit}")),
+        offset.prop_map(|offset| format!("bitfield set u63 {offset} 12345 incrby i7 9 5")),
+        Just("incr".to_owned()),
+        Just("getdel".to_owned()),
+        Just("setnx fresh".to_owned()),
+        Just("getex ex 100".to_owned()),
+    ];
+    (key, arguments).prop_map(move |(key, arguments)| line(key, arguments))
 }
 
 proptest! {
