@@ -355,8 +355,11 @@ static FAMILIES: &[&[Command]] = &[
     crate::hash::COMMANDS,
     crate::keys::databases::COMMANDS,
     crate::keys::existence::COMMANDS,
+    crate::keys::inspection::COMMANDS,
     crate::keys::lifetime::COMMANDS,
     crate::keys::moving::COMMANDS,
+    crate::keys::scanning::COMMANDS,
+    crate::keys::serialized::COMMANDS,
     crate::service::COMMANDS,
     crate::string::COMMANDS,
 ];

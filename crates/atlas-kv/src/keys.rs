@@ -2,8 +2,11 @@
 
 pub(crate) mod databases;
 pub(crate) mod existence;
+pub(crate) mod inspection;
 pub(crate) mod lifetime;
 pub(crate) mod moving;
+pub(crate) mod scanning;
+pub(crate) mod serialized;
 
 use crate::{Error, number};
 

@@ -43,6 +43,7 @@ mod keyspace;
 mod number;
 mod paged;
 mod random;
+mod rdb;
 mod reply;
 mod sample;
 mod scan;

@@ -2,6 +2,7 @@
 //! `COMMAND` and the documentation show them beside the others.
 
 use crate::command::{Command, Flags, Group, Keys};
+use crate::keys::inspection;
 
 const ADMIN: Flags = Flags::ADMIN.union(Flags::DANGEROUS);
 /// Of commands that any client may send at any time.
@@ -78,7 +79,9 @@ pub(crate) static COMMANDS: &[Command] = &[
     server("bgsave", -1, "1.0.0", "Begins a snapshot.").and(ADMIN),
     server("command", -1, "2.8.13", "Tells what is known of commands.").subcommands(COMMAND),
     server("config", -2, "2.0.0", "Commands about the configuration.").subcommands(CONFIG),
-    server("debug", -2, "1.0.0", "Commands for tests.").and(ADMIN),
+    server("debug", -2, "1.0.0", "Commands for tests.")
+        .and(ADMIN)
+        .subcommands(DEBUG),
     server("info", -1, "1.0.0", "Tells about the server.").and(Flags::DANGEROUS),
     server(
         "lastsave",
@@ -193,6 +196,41 @@ const CONFIG: &[Command] = &[
     server("set", -4, "2.0.0", "Changes settings.").and(ADMIN),
 ];
 
+const DEBUG: &[Command] = &[
+    inspection::DEBUG_DIGEST,
+    inspection::DEBUG_DIGEST_VALUE,
+    server("error", 3, "1.0.0", "Answers an error.").and(ADMIN),
+    server("help", 2, "1.0.0", "Tells about the subcommands.").and(ADMIN),
+    server("jmap", -2, "1.0.0", "Accepted; does nothing.").and(ADMIN),
+    server("loadaof", 2, "1.0.0", "Reads the log again.").and(ADMIN),
+    server("log", 3, "1.0.0", "Writes a line to the server's log.").and(ADMIN),
+    inspection::DEBUG_OBJECT,
+    server("protocol", 3, "6.0.0", "Answers something of a type.").and(ADMIN),
+    server(
+        "quicklist-packed-threshold",
+        3,
+        "7.0.0",
+        "Accepted; lists have no such threshold.",
+    )
+    .and(ADMIN),
+    server("reload", -2, "1.0.0", "Writes a snapshot and reads it.").and(ADMIN),
+    server(
+        "set-active-expire",
+        3,
+        "2.8.0",
+        "Chooses whether keys are removed when due.",
+    )
+    .and(ADMIN),
+    server("sleep", 3, "1.0.0", "Does nothing for some seconds.").and(ADMIN),
+    server(
+        "stringmatch-len",
+        4,
+        "4.0.0",
+        "Compares a long string with a pattern.",
+    )
+    .and(ADMIN),
+];
+
 const LATENCY: &[Command] = &[
     server("doctor", 2, "2.8.13", "Tells about delays in words.").and(ADMIN),
     server("help", 2, "2.8.13", "Tells about the subcommands."),
@@ -206,6 +244,7 @@ const MEMORY: &[Command] = &[
     server("help", 2, "4.0.0", "Tells about the subcommands."),
     server("purge", 2, "4.0.0", "Gives memory back to the system."),
     server("stats", 2, "4.0.0", "Tells what memory is used for."),
+    inspection::MEMORY_USAGE,
 ];
 
 const SLOWLOG: &[Command] = &[

@@ -6,8 +6,11 @@ use crate::testing::Stage;
 
 mod databases;
 mod existence;
+mod inspection;
 mod lifetime;
 mod moving;
+mod scanning;
+mod serialized;
 
 /// An answer as a line: `+OK`, `:1`, `value`, `(nil)`, `-ERR …`, `[a b]`.
 pub(super) fn shown(answer: &Answer) -> String {

@@ -9,8 +9,10 @@ use crate::testing::Stage;
 fn command() -> impl Strategy<Value = Vec<String>> {
     let key = || "[a-e]".prop_map(|name| format!("key-{name}"));
     let member = || (0..300_u32).prop_map(|number| format!("m{number}"));
+    let words = |line: String| line.split(' ').map(str::to_owned).collect();
     prop_oneof![
         string(key().boxed()),
+        on_keys().prop_map(words),
         (key(), any::<u16>()).prop_map(|(key, value)| vec!["set".into(), key, value.to_string()]),
         (key(), prop::collection::vec(member(), 1..60)).prop_map(|(key, members)| {
             let mut words = vec!["hset".to_owned(), key];
@@ -50,6 +52,21 @@ fn string(key: BoxedStrategy<String>) -> impl Strategy<Value = Vec<String>> {
         Just("getex ex 100".to_owned()),
     ];
     (key, arguments).prop_map(move |(key, arguments)| line(key, arguments))
+}
+
+/// Commands that move whole values, or whole databases.
+fn on_keys() -> impl Strategy<Value = String> {
+    let key = || "[a-e]".prop_map(|name| format!("key-{name}"));
+    prop_oneof![
+        2 => (key(), key()).prop_map(|(from, to)| format!("rename {from} {to}")),
+        2 => (key(), key()).prop_map(|(from, to)| format!("copy {from} {to} replace")),
+        1 => (key(), 0..3).prop_map(|(key, to)| format!("copy {key} {key} db {to}")),
+        1 => (key(), 0..3).prop_map(|(key, to)| format!("move {key} {to}")),
+        1 => key().prop_map(|key| format!("unlink {key}")),
+        1 => (key(), 1..9).prop_map(|(key, seconds)| format!("expire {key} {seconds}")),
+        1 => (0..3, 0..3).prop_map(|(one, other)| format!("swapdb {one} {other}")),
+        1 => Just("flushdb".to_owned()),
+    ]
 }
 
 proptest! {

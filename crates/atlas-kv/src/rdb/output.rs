@@ -1,0 +1,72 @@
+//! Writing values.
+
+use crate::hash::Hash;
+use crate::number::{self, Decimal};
+use crate::rdb::kind;
+use crate::value::{Collection, Object, ValueRef};
+
+/// Appends a value behind its type.
+pub(super) fn value(value: ValueRef<'_>, out: &mut Vec<u8>) {
+    match value {
+        ValueRef::String(bytes) => {
+            out.push(kind::STRING);
+            text(bytes, out);
+        }
+        ValueRef::Integer(integer) => {
+            out.push(kind::STRING);
+            text(Decimal::new(integer).as_bytes(), out);
+        }
+        ValueRef::Object(Object::Hash(hash)) => write_hash(hash, out),
+    }
+}
+
+fn write_hash(hash: &Hash, out: &mut Vec<u8>) {
+    out.push(kind::HASH);
+    length(hash.len(), out);
+    for field in hash.iter() {
+        text(&field.name, out);
+        text(&field.value, out);
+    }
+}
+
+/// Appends a length in as few bytes as the format has for it.
+fn length(length: usize, out: &mut Vec<u8>) {
+    match length {
+        0..0x40 => out.push(length as u8),
+        0x40..0x4000 => out.extend_from_slice(&(0x4000 | length as u16).to_be_bytes()),
+        _ => match u32::try_from(length) {
+            Ok(length) => {
+                out.push(0x80);
+                out.extend_from_slice(&length.to_be_bytes());
+            }
+            Err(_) => {
+                out.push(0x81);
+                out.extend_from_slice(&(length as u64).to_be_bytes());
+            }
+        },
+    }
+}
+
+/// Appends a string; the decimal form of a small integer as that integer.
+fn text(bytes: &[u8], out: &mut Vec<u8>) {
+    // No 32-bit integer has more digits.
+    let integer = (bytes.len() <= 11)
+        .then(|| number::integer(bytes))
+        .flatten();
+    let integer = integer.and_then(|integer| i32::try_from(integer).ok());
+    let Some(integer) = integer else {
+        length(bytes.len(), out);
+        out.extend_from_slice(bytes);
+        return;
+    };
+    if let Ok(integer) = i8::try_from(integer) {
+        out.push(0xc0);
+        out.extend_from_slice(&integer.to_le_bytes());
+    } else if let Ok(integer) = i16::try_from(integer) {
+        out.push(0xc1);
+        out.extend_from_slice(&integer.to_le_bytes());
+    } else {
+        out.push(0xc2);
+        out.extend_from_slice(&integer.to_le_bytes());
+    }
+}
