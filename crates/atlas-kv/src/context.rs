@@ -269,7 +269,10 @@ impl Context<'_> {
         let entry = keyspace.databases[self.database as usize]
             .get_mut(place, position, &mut keyspace.slice)
             .ok_or(Error::NoSuchKey)?;
-        let access = keyspace.settings.access.of_use(entry.access(), self.access);
+        let access = keyspace
+            .settings
+            .access
+            .of_use(entry.access(), self.access, &keyspace.dice);
         entry.set_access(access);
         Ok(Held {
             object: entry.object_mut().ok_or(Error::WrongType)?,

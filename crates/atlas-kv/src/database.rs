@@ -1,5 +1,7 @@
 //! One of the numbered databases: its entries by part, and which of them expire when.
 
+mod sampling;
+
 use std::collections::BTreeMap;
 
 use crc::{CRC_16_XMODEM, Crc, Table};
@@ -109,18 +111,6 @@ impl Database {
     /// The entry at a position of a part.
     pub(crate) fn entry_at(&self, part: usize, position: usize) -> Option<&Entry> {
         self.parts.get(part)?.entries.get(position)
-    }
-
-    /// The entry of a rank among all, part by part.
-    pub(crate) fn at_rank(&self, rank: usize) -> Option<&Entry> {
-        let mut left = rank;
-        for part in &self.parts {
-            match left.checked_sub(part.entries.len()) {
-                Some(past) => left = past,
-                None => return part.entries.get(left),
-            }
-        }
-        None
     }
 
     /// All entries, part by part.

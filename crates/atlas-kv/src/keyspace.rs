@@ -1,5 +1,7 @@
 //! The state: numbered databases, and the one way to change it.
 
+use std::cell::Cell;
+
 use crate::command::{self, Command, Handler};
 use crate::context::Context;
 use crate::database::Database;
@@ -63,6 +65,7 @@ pub struct Keyspace {
     pub(crate) slice: Slice,
     pub(crate) walk: Option<Walk>,
     pub(crate) clock_ms: i64,
+    pub(crate) dice: Dice,
 }
 
 impl Keyspace {
@@ -74,6 +77,7 @@ impl Keyspace {
             slice: Slice::new(),
             walk: None,
             clock_ms: 0,
+            dice: Dice::new(),
         }
     }
 
@@ -287,7 +291,7 @@ impl Keyspace {
 
     /// Notes a use of an entry.
     pub(crate) fn used(&self, entry: &Entry, now: u32) {
-        entry.set_access(self.settings.access.of_use(entry.access(), now));
+        entry.set_access(self.settings.access.of_use(entry.access(), now, &self.dice));
     }
 
     /// Gives up a collection that lay under a key. A snapshot in the making may still need it.
@@ -419,24 +423,56 @@ impl Access {
         }
     }
 
-    /// The mark of an entry that is used again.
-    pub(crate) fn of_use(self, before: u32, now: u32) -> u32 {
+    /// The mark of an entry that is used again. A frequency grows ever more seldom, so that its eight bits tell entries
+    /// apart that are used a hundred or a million times.
+    pub(crate) fn of_use(self, before: u32, now: u32, dice: &Dice) -> u32 {
         match self {
             Self::Recency => now,
             Self::Frequency => {
-                let count = frequency(before, now);
-                now | u32::from(count.saturating_add(1))
+                let count = u32::from(frequency(before, now));
+                let odds = count.saturating_sub(FREQUENCY_NEW) * FREQUENCY_FACTOR + 1;
+                let grows = count < FREQUENCY_MAX && dice.roll().is_multiple_of(odds);
+                now | (count + u32::from(grows))
             }
         }
     }
 }
 
+/// Chance for what is this node's own and not part of the state: how frequencies grow.
+#[derive(Debug)]
+pub(crate) struct Dice(Cell<u32>);
+
+impl Dice {
+    pub(crate) fn new() -> Self {
+        Self(Cell::new(0x9e37_79b9))
+    }
+
+    /// 32 bits that look random (Marsaglia, "Xorshift RNGs", 2003).
+    fn roll(&self) -> u32 {
+        let mut bits = self.0.get();
+        bits ^= bits << 13;
+        bits ^= bits >> 17;
+        bits ^= bits << 5;
+        self.0.set(bits);
+        bits
+    }
+}
+
 /// The frequency that a new entry begins with, as in Redis.
 const FREQUENCY_NEW: u32 = 5;
+const FREQUENCY_MAX: u32 = 255;
+/// How much more seldom each step is than the one before: Redis's `lfu-log-factor` unless configured.
+const FREQUENCY_FACTOR: u32 = 10;
+/// Marks count minutes in 24 bits, and wrap.
+const MINUTES_MASK: u32 = 0x00ff_ffff;
 
 /// How often an entry was used: a count that loses one a minute.
 pub(crate) fn frequency(mark: u32, now: u32) -> u8 {
-    let minutes = (now >> 8).wrapping_sub(mark >> 8);
+    let minutes = (now >> 8).wrapping_sub(mark >> 8) & MINUTES_MASK;
+    if minutes > MINUTES_MASK / 2 {
+        // A use later than now: a read does not move the clock of records.
+        return mark as u8;
+    }
     (mark as u8).saturating_sub(u8::try_from(minutes).unwrap_or(u8::MAX))
 }
 

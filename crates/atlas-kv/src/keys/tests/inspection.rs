@@ -80,6 +80,18 @@ fn frequencies_are_counted() {
     check(&mut stage, &[("object freq a", ":6")]);
     stage.now_ms += 120_000;
     check(&mut stage, &[("object freq a", ":4")]);
+    // Uses count ever less.
+    let mut counts = Vec::new();
+    for uses in [100, 1_000, 10_000] {
+        for _ in 0..uses {
+            stage.run("get a");
+        }
+        let answer = shown(&stage.run("object freq a"));
+        counts.push(answer.strip_prefix(':').unwrap().parse::<u8>().unwrap());
+    }
+    assert!((6..=15).contains(&counts[0]), "{counts:?}");
+    assert!((13..=25).contains(&counts[1]), "{counts:?}");
+    assert!((35..=70).contains(&counts[2]), "{counts:?}");
     stage.now_ms += 1_000_000_000;
     check(&mut stage, &[("object freq a", ":0")]);
     let answer = shown(&stage.run("object idletime a"));
