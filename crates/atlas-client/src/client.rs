@@ -139,7 +139,8 @@ impl Client {
     }
 
     /// A connection of the caller's own to the server of a key (to any, without one), for commands that block, for
-    /// `WATCH`, and for whatever changes the connection. It closes when it is dropped.
+    /// `WATCH`, and for whatever changes the connection. It closes when it is dropped. Redirects are not followed on it:
+    /// when a slot has moved, the caller is refused with `MOVED` and asks for another.
     ///
     /// # Errors
     /// [`Error::Busy`] if there are [`dedicated_max`](Config::dedicated_max) already and none is dropped in time,
@@ -154,6 +155,16 @@ impl Client {
                 waited: began.elapsed(),
             });
         };
+        if let Some(key) = key {
+            // Only an answer about the key shows where it lies; a refusal of the question itself does not matter.
+            match self
+                .call(&Command::new("EXISTS").key(key).repeatable())
+                .await
+            {
+                Ok(_) | Err(Error::Refused(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
         let slot = key.map(crate::slot::slot);
         let mut failures = 0;
         loop {

@@ -162,7 +162,23 @@ async fn keys_find_their_servers_and_slots_may_move() {
         .unwrap_err();
     assert!(error.refusal().is_some(), "{error:?}");
 
+    own_connections(&cluster).await;
     moving(&cluster, &client).await;
+}
+
+/// Connections of one's own go where their key lies, without having been told before.
+async fn own_connections(cluster: &Cluster) {
+    for number in 0..6 {
+        let key = format!("own:{number}");
+        let client = cluster.client();
+        let mut own = client.dedicated(Some(key.as_bytes())).await.unwrap();
+        assert_eq!(own.address(), &cluster.addresses[owner(&key)]);
+        own.call(&Command::new("WATCH").key(&key), None)
+            .await
+            .unwrap();
+        let answers = own.transaction(&[set(&key, "v")], None).await.unwrap();
+        assert_eq!(answers, [Ok(ok())]);
+    }
 }
 
 /// One slot goes to another server, key by key, while the client asks.
