@@ -27,6 +27,17 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
             "--",
             "-D",
             "warnings",
+        ]))?;
+        process::run(workspace.cargo().args([
+            "clippy",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--target-dir",
+            &workspace.target.display().to_string(),
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
         ]))
     });
     steps.run("tidy", || tidy::run(workspace));

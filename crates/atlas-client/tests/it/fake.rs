@@ -33,6 +33,8 @@ pub(crate) struct Fake {
     refused: Arc<Mutex<VecDeque<std::io::ErrorKind>>>,
     pub(crate) thaw: Arc<Notify>,
     pub(crate) pipe_bytes: usize,
+    /// What it says to `HELLO`.
+    pub(crate) greeting: &'static str,
 }
 
 impl Fake {
@@ -45,6 +47,7 @@ impl Fake {
             refused: Arc::default(),
             thaw: Arc::default(),
             pipe_bytes: 64 * 1024,
+            greeting: "%1\r\n+proto\r\n:3\r\n",
         }
     }
 
@@ -78,7 +81,7 @@ impl Fake {
                     })
                     .collect();
                 if words[0] == "HELLO" {
-                    stream.write_all(b"%1\r\n+proto\r\n:3\r\n").await.unwrap();
+                    stream.write_all(self.greeting.as_bytes()).await.unwrap();
                     continue;
                 }
                 self.seen.lock().unwrap().push(words.clone());

@@ -5,6 +5,7 @@
 mod cluster;
 mod fake;
 mod lost;
+mod older;
 mod redirects;
 mod single;
 mod subscriber;
