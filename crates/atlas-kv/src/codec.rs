@@ -53,7 +53,7 @@ pub(crate) fn put_double(out: &mut Vec<u8>, value: f64) {
 }
 
 /// Reads what the `put_` functions wrote.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
     kind: u16,
     left: &'a [u8],

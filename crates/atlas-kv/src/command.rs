@@ -361,6 +361,7 @@ static FAMILIES: &[&[Command]] = &[
     crate::keys::scanning::COMMANDS,
     crate::keys::serialized::COMMANDS,
     crate::service::COMMANDS,
+    crate::set::COMMANDS,
     crate::string::COMMANDS,
 ];
 

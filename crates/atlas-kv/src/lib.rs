@@ -49,6 +49,7 @@ mod reply;
 mod sample;
 mod scan;
 mod service;
+mod set;
 mod settings;
 mod slice;
 mod snapshot;

@@ -14,6 +14,7 @@ use crc::{CRC_64_REDIS, Crc, Table};
 
 use crate::Error;
 use crate::hash::Hash;
+use crate::set::Set;
 use crate::settings::Settings;
 use crate::slice::Slice;
 use crate::value::{Object, Value, ValueRef};
@@ -113,6 +114,13 @@ fn value(body: &[u8], settings: &Settings, slice: &mut Slice) -> Result<Value> {
                 must(hash.set(name, value, settings, slice))
             })?;
             filled(Object::Hash(hash))?
+        }
+        kind @ (kind::SET | kind::SET_INTSET | kind::SET_LISTPACK) => {
+            let mut set = Set::new(slice);
+            elements(kind, &mut input, &mut |member| {
+                must(set.add(member, settings, slice))
+            })?;
+            filled(Object::Set(set))?
         }
         _ => return Err(Malformed),
     };

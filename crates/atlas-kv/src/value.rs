@@ -147,6 +147,8 @@ macro_rules! collections {
 collections! {
     /// Fields and their values.
     Hash(crate::hash::Hash) = "hash";
+    /// Members.
+    Set(crate::set::Set) = "set";
 }
 
 impl Value {

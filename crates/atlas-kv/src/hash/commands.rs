@@ -161,7 +161,6 @@ impl Context<'_> {
     }
 }
 
-#[allow(unreachable_patterns, reason = "hashes are the first collection")]
 fn of_held(held: Held<'_>) -> Result<HeldHash<'_>, Error> {
     match held.object {
         Object::Hash(hash) => Ok((hash, held.slice, held.settings)),

@@ -3,6 +3,7 @@
 use crate::hash::Hash;
 use crate::number::{self, Decimal};
 use crate::rdb::kind;
+use crate::set::Set;
 use crate::value::{Collection, Object, ValueRef};
 
 /// Appends a value behind its type.
@@ -17,6 +18,7 @@ pub(super) fn value(value: ValueRef<'_>, out: &mut Vec<u8>) {
             text(Decimal::new(integer).as_bytes(), out);
         }
         ValueRef::Object(Object::Hash(hash)) => write_hash(hash, out),
+        ValueRef::Object(Object::Set(set)) => write_set(set, out),
     }
 }
 
@@ -26,6 +28,14 @@ fn write_hash(hash: &Hash, out: &mut Vec<u8>) {
     for field in hash.iter() {
         text(&field.name, out);
         text(&field.value, out);
+    }
+}
+
+fn write_set(set: &Set, out: &mut Vec<u8>) {
+    out.push(kind::SET);
+    length(set.len(), out);
+    for member in set.iter() {
+        member.with_bytes(|member| text(member, out));
     }
 }
 

@@ -199,6 +199,8 @@ fn what_is_dumped_is_restored() {
         "set half -32769",
         "set whole 2147483648",
         "hset hash a 1 b two",
+        "sadd set a 7 b",
+        "sadd integers 1 -5 70000",
     ] {
         stage.run(line);
     }
@@ -208,7 +210,8 @@ fn what_is_dumped_is_restored() {
         stage.run(&format!("hset large field-{number} {number}"));
     }
     for key in [
-        "text", "number", "negative", "half", "whole", "long", "middle", "hash", "large",
+        "text", "number", "negative", "half", "whole", "long", "middle", "hash", "large", "set",
+        "integers",
     ] {
         let Answer::Bulk(payload) = stage.run_bytes(["dump", key]) else {
             panic!("{key} has no payload");

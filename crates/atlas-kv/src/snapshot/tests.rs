@@ -27,6 +27,32 @@ fn command() -> impl Strategy<Value = Vec<String>> {
             words.extend(members);
             words
         }),
+        set_command(),
+    ]
+}
+
+/// Commands on sets: of words and of integers, few and many, and from one form to another.
+fn set_command() -> impl Strategy<Value = Vec<String>> {
+    let key = || "[a-d]".prop_map(|name| format!("set-{name}"));
+    let word = || (0..300_u32).prop_map(|number| format!("m{number}"));
+    let number = || (0..700_u32).prop_map(|number| number.to_string());
+    let words = |most| prop::collection::vec(word(), 1..most);
+    let numbers = |most| prop::collection::vec(number(), 1..most);
+    let line = |name: &'static str| {
+        move |(key, rest): (String, Vec<String>)| [vec![name.to_owned(), key], rest].concat()
+    };
+    prop_oneof![
+        3 => (key(), numbers(200)).prop_map(line("sadd")),
+        1 => (key(), words(60)).prop_map(line("sadd")),
+        2 => (key(), numbers(100)).prop_map(line("srem")),
+        1 => (key(), words(60)).prop_map(line("srem")),
+        1 => (key(), (1..300_u32).prop_map(|count| vec![count.to_string()])).prop_map(line("spop")),
+        1 => (key(), prop::collection::vec(key(), 1..3)).prop_map(line("sunionstore")),
+        1 => (key(), prop::collection::vec(key(), 1..3)).prop_map(line("sinterstore")),
+        1 => (key(), prop::collection::vec(key(), 1..3)).prop_map(line("sdiffstore")),
+        1 => (key(), key(), number()).prop_map(|(from, to, member)| vec!["smove".into(), from, to, member]),
+        1 => (key(), key()).prop_map(|(from, to)| vec!["rename".into(), from, to]),
+        1 => (key(), key()).prop_map(|(from, to)| vec!["copy".into(), from, to, "replace".into()]),
     ]
 }
 
