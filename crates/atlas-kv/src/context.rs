@@ -1,5 +1,7 @@
 //! What a command that writes acts on.
 
+use std::ops::Range;
+
 use crate::command::Command;
 use crate::database::Place;
 use crate::effects::{Change, Class, Effects, Event, Interest};
@@ -118,25 +120,30 @@ impl Context<'_> {
         if let Some((place, position)) = self.locate(key) {
             return self.held_at(place, position);
         }
-        let keyspace = &mut *self.keyspace;
-        let object = make(&mut keyspace.slice);
-        let entry = Entry::new(key, Value::Object(Box::new(object)));
-        entry.set_access(keyspace.settings.access.of_new(self.access));
-        let place = Place::of(key);
-        let position =
-            keyspace.databases[self.database as usize].insert(place, entry, &mut keyspace.slice);
-        self.notify(Class::NEW, "new", key);
+        let object = make(&mut self.keyspace.slice);
+        let value = Value::Object(Box::new(object));
+        let (place, position) = self.insert(key, Expiry::Never, SetTo::Value(value));
         self.held_at(place, position)
     }
 
-    /// The string at a key, to be changed in place; none if there is no key or it holds a collection. Numbers become
-    /// text.
-    pub(crate) fn string_mut(&mut self, key: &[u8]) -> Option<&mut Vec<u8>> {
-        let (place, position) = self.locate(key)?;
+    /// Hands a part of the string at `key` to `change`, and returns how long the string is. It is made longer with zeros
+    /// as far as that takes, and made if there is no such key. Whoever calls has seen to it that the key holds no
+    /// collection, and that a string may be so long.
+    pub(crate) fn edit_string(
+        &mut self,
+        key: &[u8],
+        part: Range<usize>,
+        change: impl FnOnce(&mut [u8]),
+    ) -> usize {
+        let (place, position) = match self.locate(key) {
+            Some(located) => located,
+            None => self.insert(key, Expiry::Never, SetTo::String(b"")),
+        };
         let keyspace = &mut *self.keyspace;
         keyspace.databases[self.database as usize]
-            .get_mut(place, position, &mut keyspace.slice)?
-            .string_mut()
+            .get_mut(place, position, &mut keyspace.slice)
+            .and_then(|entry| entry.edit_string(part, &mut keyspace.slice, change))
+            .unwrap_or_default()
     }
 
     /// Sets a key to a value, whatever was there. The caller says what happened with [`Self::changed`] and
@@ -156,11 +163,11 @@ impl Context<'_> {
             return false;
         };
         let keyspace = &mut *self.keyspace;
-        keyspace.databases[self.database as usize].set_expire_ms(
+        keyspace.databases[self.database as usize].change(
             place,
             position,
-            expire_ms,
             &mut keyspace.slice,
+            |entry, _| entry.set_expire_ms(expire_ms),
         );
         true
     }
@@ -222,7 +229,7 @@ impl Context<'_> {
         self.modified(key);
     }
 
-    /// As [`Self::changed`], for a key beside the one that was counted: `RENAME` changes two keys and counts one change.
+    /// As [`Self::changed`], without counting it: `RENAME` changes two keys and counts one change.
     pub(crate) fn modified(&mut self, key: &[u8]) {
         if self.effects.interest.contains(Interest::KEYS) {
             self.effects.changes.push(Change::Key {
@@ -257,7 +264,8 @@ impl Context<'_> {
         if database.get(place, position)?.is_expired(self.now_ms) {
             self.remove_at(place, position);
             self.effects.expired += 1;
-            self.changed(key);
+            // As in Redis this is no change that anybody made.
+            self.modified(key);
             self.notify(Class::EXPIRED, "expired", key);
             return None;
         }
@@ -295,50 +303,50 @@ impl Context<'_> {
             let (keyspace, database) = (&mut *self.keyspace, self.database);
             keyspace.moved(object, database, key);
         }
-        let located = self.locate(key);
-        let access = self.access;
-        let keyspace = &mut *self.keyspace;
-        let database = &mut keyspace.databases[self.database as usize];
-        let slice = &mut keyspace.slice;
-        let Some((place, position)) = located else {
-            let mut entry = match value {
-                SetTo::Value(value) => Entry::new(key, value),
-                SetTo::String(value) => Entry::of_string(key, value),
-            };
-            entry.set_access(keyspace.settings.access.of_new(access));
-            if let Expiry::At(expire_ms) = expiry {
-                entry.set_expire_ms(Some(expire_ms));
-            }
-            database.insert(Place::of(key), entry, slice);
-            self.notify(Class::NEW, "new", key);
+        let Some((place, position)) = self.locate(key) else {
+            self.insert(key, expiry, value);
             return;
         };
-        let replaced = database
-            .get_mut(place, position, slice)
-            .and_then(|entry| match value {
-                SetTo::Value(value) => entry.set(value),
-                SetTo::String(value) => entry.set_string(value),
-            });
-        match expiry {
-            Expiry::Keep => {}
-            Expiry::Never => {
-                let is_volatile = database
-                    .get(place, position)
-                    .is_some_and(|entry| entry.expire_ms().is_some());
-                if is_volatile {
-                    database.set_expire_ms(place, position, None, slice);
+        let keyspace = &mut *self.keyspace;
+        let replaced = keyspace.databases[self.database as usize].change(
+            place,
+            position,
+            &mut keyspace.slice,
+            |entry, slice| {
+                match expiry {
+                    Expiry::Keep => {}
+                    Expiry::Never => entry.set_expire_ms(None),
+                    Expiry::At(expire_ms) => entry.set_expire_ms(Some(expire_ms)),
                 }
-            }
-            Expiry::At(expire_ms) => {
-                database.set_expire_ms(place, position, Some(expire_ms), slice);
-            }
-        }
-        if let Some(entry) = self.keyspace.databases[self.database as usize].get(place, position) {
-            self.keyspace.used(entry, access);
-        }
-        if let Some(object) = replaced {
+                let access = keyspace.settings.access;
+                entry.set_access(access.of_use(entry.access(), self.access, &keyspace.dice));
+                match value {
+                    SetTo::Value(value) => entry.set(value, slice),
+                    SetTo::String(value) => entry.set_string(value, slice),
+                }
+            },
+        );
+        if let Some(object) = replaced.flatten() {
             self.keyspace.discard(object, self.effects);
         }
+    }
+
+    /// Adds a key that is not there.
+    fn insert(&mut self, key: &[u8], expiry: Expiry, value: SetTo<'_>) -> (Place, u32) {
+        let keyspace = &mut *self.keyspace;
+        let slice = &mut keyspace.slice;
+        let mut entry = match value {
+            SetTo::Value(value) => Entry::new(key, value, slice),
+            SetTo::String(value) => Entry::of_string(key, value, slice),
+        };
+        entry.set_access(keyspace.settings.access.of_new(self.access));
+        if let Expiry::At(expire_ms) = expiry {
+            entry.set_expire_ms(Some(expire_ms));
+        }
+        let place = Place::of(key);
+        let position = keyspace.databases[self.database as usize].insert(place, entry, slice);
+        self.notify(Class::NEW, "new", key);
+        (place, position)
     }
 }
 

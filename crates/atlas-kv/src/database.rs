@@ -12,7 +12,7 @@ use crate::entry::Entry;
 use crate::hashing::hash;
 use crate::paged::Paged;
 use crate::slice::{ObjectId, Owner, Slice};
-use crate::value::{Object, Value};
+use crate::value::Object;
 
 /// Parts a database: sixteen of Redis Cluster's slots each.
 pub(crate) const PARTS: usize = 1024;
@@ -136,7 +136,7 @@ impl Database {
             .get(position as usize)
     }
 
-    /// The entry, to be changed; its expiry only through [`Self::set_expire_ms`].
+    /// The entry, to be changed; its expiry only through [`Self::change`].
     pub(crate) fn get_mut(
         &mut self,
         place: Place,
@@ -171,26 +171,26 @@ impl Database {
         position
     }
 
-    pub(crate) fn set_expire_ms(
+    /// Lets `change` change an entry, its expiry included.
+    pub(crate) fn change<R>(
         &mut self,
         place: Place,
         position: u32,
-        expire_ms: Option<i64>,
         slice: &mut Slice,
-    ) {
-        let Some(entry) = self.get_mut(place, position, slice) else {
-            return;
-        };
+        change: impl FnOnce(&mut Entry, &mut Slice) -> R,
+    ) -> Option<R> {
+        let entry = self.get_mut(place, position, slice)?;
         let before = entry.expire_ms();
-        entry.set_expire_ms(expire_ms);
+        let result = change(entry, slice);
         let now = entry.expire_ms();
-        self.volatile -= usize::from(before.is_some());
-        self.volatile += usize::from(now.is_some());
-        if let Some(now) = now
-            && before != Some(now)
-        {
-            self.note(place, now);
+        if now != before {
+            self.volatile -= usize::from(before.is_some());
+            self.volatile += usize::from(now.is_some());
+            if let Some(now) = now {
+                self.note(place, now);
+            }
         }
+        Some(result)
     }
 
     pub(crate) fn remove(
@@ -316,7 +316,7 @@ impl Database {
             .get_mut(place.part as usize)?
             .entries
             .get_mut_unsliced(position as usize)?
-            .set(Value::Integer(0))
+            .take_object()
     }
 
     /// Reads a page of entries behind its part's number; adds the collections in it whose pages lie in other blocks.
@@ -358,7 +358,7 @@ impl Database {
             .get_mut(reference.part as usize)
             .and_then(|part| part.entries.get_mut_unsliced(reference.position));
         if let Some(entry) = entry {
-            entry.set(Value::Object(Box::new(object)));
+            entry.settle(object);
         }
     }
 

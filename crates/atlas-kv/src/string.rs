@@ -1,8 +1,8 @@
 //! Strings.
 
 mod count;
-mod edit;
 mod lcs;
+mod long;
 mod range;
 mod set;
 mod text;
@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::view::View;
 use crate::{Arguments, Error, Reply};
 
+pub(crate) use long::LongString;
 pub(crate) use text::Text;
 
 /// Keys and values by turns.

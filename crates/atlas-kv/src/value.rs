@@ -145,6 +145,8 @@ macro_rules! collections {
 }
 
 collections! {
+    /// Bytes that are too many to lie beside their key. Under a [`ValueRef`] it is a string like others.
+    LongString(crate::string::LongString) = "string";
     /// Fields and their values.
     Hash(crate::hash::Hash) = "hash";
     /// Members.
@@ -165,7 +167,10 @@ impl Value {
         match self {
             Self::String(bytes) => ValueRef::String(bytes),
             Self::Integer(integer) => ValueRef::Integer(*integer),
-            Self::Object(object) => ValueRef::Object(object),
+            Self::Object(object) => match &**object {
+                Object::LongString(string) => ValueRef::String(string.as_bytes()),
+                object => ValueRef::Object(object),
+            },
         }
     }
 }

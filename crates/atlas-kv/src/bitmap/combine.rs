@@ -74,6 +74,8 @@ pub(super) fn bitop(
     let target = arguments.at(2);
     if len > 0 {
         context.set(target, Value::String(result), Expiry::Never);
+        // As if it had been changed in place: `OBJECT ENCODING` tells.
+        context.edit_string(target, 0..0, |_| {});
         context.changed(target);
         context.notify(Class::STRING, "set", target);
     } else if context.remove(target) {

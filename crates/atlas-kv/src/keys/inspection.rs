@@ -152,7 +152,7 @@ fn encoding(
     reply: &mut dyn Reply,
 ) -> Result<(), Error> {
     match view.peek(arguments.at(2)) {
-        Some(entry) => reply.bulk(entry.value().encoding().as_bytes()),
+        Some(entry) => reply.bulk(entry.encoding().as_bytes()),
         None => reply.null(),
     }
     Ok(())
@@ -251,7 +251,7 @@ fn debug_object(
     // There is no address to tell: it would differ from node to node.
     reply.simple(&format!(
         "Value at:0x0 refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle}",
-        entry.value().encoding(),
+        entry.encoding(),
         rdb::dump(entry.value()).len() - rdb::FOOTER_BYTES - 1,
         entry.access() & 0x00ff_ffff,
     ));

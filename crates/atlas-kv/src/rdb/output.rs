@@ -17,6 +17,10 @@ pub(super) fn value(value: ValueRef<'_>, out: &mut Vec<u8>) {
             out.push(kind::STRING);
             text(Decimal::new(integer).as_bytes(), out);
         }
+        ValueRef::Object(Object::LongString(string)) => {
+            out.push(kind::STRING);
+            text(string.as_bytes(), out);
+        }
         ValueRef::Object(Object::Hash(hash)) => write_hash(hash, out),
         ValueRef::Object(Object::Set(set)) => write_set(set, out),
     }

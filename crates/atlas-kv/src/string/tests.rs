@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use crate::Loading;
 use crate::reply::Answer;
 use crate::settings::Settings;
 use crate::testing::Stage;
@@ -7,6 +8,7 @@ use crate::testing::Stage;
 #[test]
 fn answers_are_those_of_redis() {
     Stage::new().check_golden(include_str!("redis-7.0.txt"));
+    Stage::new().check_golden(include_str!("redis-7.0-encodings.txt"));
 }
 
 #[test]
@@ -41,6 +43,31 @@ fn a_string_is_never_longer_than_the_settings_say() {
                 .to_owned()
         )
     );
+}
+
+#[test]
+fn a_change_of_a_long_string_costs_a_snapshot_one_piece() {
+    let mut stage = Stage::new();
+    stage.run("setrange k 999999 x");
+    let expected = stage.keyspace.state_hash();
+    assert!(stage.keyspace.snapshot_begin());
+    let mut blocks = stage.keyspace.snapshot_take();
+    stage.run("setrange k 500000 changed");
+    stage.run("append k more");
+    stage.run("setbit k 0 1");
+    // The page of the entry, and three pieces of 16 KiB, the last of them short.
+    let bytes = stage.keyspace.snapshot_bytes();
+    assert!((33_000..50_000).contains(&bytes), "{bytes}");
+    while !stage.keyspace.snapshot_step(1) {
+        blocks.extend(stage.keyspace.snapshot_take());
+    }
+    blocks.extend(stage.keyspace.snapshot_take());
+    let mut loading = Loading::new();
+    for block in blocks {
+        assert!(block.payload.len() < 17_000);
+        loading.block(block.kind, &block.payload).unwrap();
+    }
+    assert_eq!(loading.finish().unwrap().state_hash(), expected);
 }
 
 /// Commands on two keys, as lines.

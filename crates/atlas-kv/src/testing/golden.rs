@@ -28,8 +28,8 @@ impl Stage {
             let is_read = command::resolve(&buffer.arguments())
                 .is_ok_and(|command| matches!(command.handler, Handler::Read(_)));
             let events = self.events().join(", ");
-            if !events.is_empty() || self.effects.dirty - self.effects.expired > 0 {
-                let dirty = self.effects.dirty - self.effects.expired;
+            let dirty = self.effects.dirty;
+            if !events.is_empty() || dirty > 0 {
                 shown.push_str(&format!(" | {events} | {dirty}"));
             }
             // Reading does not remove what has expired: the store does, by a record of its own.
