@@ -50,6 +50,10 @@ fn check_inside(
         // What stands beside the house may import anything; a package without a floor is named already.
         return None;
     };
+    if package.name == other.name && dependency.only_for_tests {
+        // Its own tests want its own features.
+        return None;
+    }
     match theirs {
         Floor::Side if dependency.only_for_tests => None,
         Floor::Side => Some(format!(
@@ -106,7 +110,11 @@ mod tests {
             package(
                 "atlas-wire",
                 number(1),
-                &[("atlas-base", false), ("atlas-sim", true)],
+                &[
+                    ("atlas-base", false),
+                    ("atlas-sim", true),
+                    ("atlas-wire", true),
+                ],
             ),
             package(
                 "atlas-edge",
