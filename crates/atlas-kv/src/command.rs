@@ -362,6 +362,7 @@ static FAMILIES: &[&[Command]] = &[
     crate::keys::serialized::COMMANDS,
     crate::service::COMMANDS,
     crate::set::COMMANDS,
+    crate::sorted_set::COMMANDS,
     crate::string::COMMANDS,
 ];
 

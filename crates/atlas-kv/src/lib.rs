@@ -53,6 +53,7 @@ mod set;
 mod settings;
 mod slice;
 mod snapshot;
+mod sorted_set;
 mod string;
 #[cfg(test)]
 mod testing;

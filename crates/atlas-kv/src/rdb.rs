@@ -17,6 +17,7 @@ use crate::hash::Hash;
 use crate::set::Set;
 use crate::settings::Settings;
 use crate::slice::Slice;
+use crate::sorted_set::SortedSet;
 use crate::value::{Object, Value, ValueRef};
 
 use input::Input;
@@ -121,6 +122,18 @@ fn value(body: &[u8], settings: &Settings, slice: &mut Slice) -> Result<Value> {
                 must(set.add(member, settings, slice))
             })?;
             filled(Object::Set(set))?
+        }
+        kind @ (kind::SORTED_SET
+        | kind::SORTED_SET_2
+        | kind::SORTED_SET_ZIPLIST
+        | kind::SORTED_SET_LISTPACK) => {
+            let mut set = SortedSet::new(slice);
+            scored(kind, &mut input, &mut |member, score| {
+                let absent = set.look(member).err().ok_or(Malformed)?;
+                set.insert(absent, member, score, settings, slice);
+                Ok(())
+            })?;
+            filled(Object::SortedSet(set))?
         }
         _ => return Err(Malformed),
     };

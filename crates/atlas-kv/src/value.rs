@@ -151,6 +151,8 @@ collections! {
     Hash(crate::hash::Hash) = "hash";
     /// Members.
     Set(crate::set::Set) = "set";
+    /// Members in the order of their scores.
+    SortedSet(crate::sorted_set::SortedSet) = "zset";
 }
 
 impl Value {

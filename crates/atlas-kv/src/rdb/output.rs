@@ -4,6 +4,7 @@ use crate::hash::Hash;
 use crate::number::{self, Decimal};
 use crate::rdb::kind;
 use crate::set::Set;
+use crate::sorted_set::SortedSet;
 use crate::value::{Collection, Object, ValueRef};
 
 /// Appends a value behind its type.
@@ -23,6 +24,7 @@ pub(super) fn value(value: ValueRef<'_>, out: &mut Vec<u8>) {
         }
         ValueRef::Object(Object::Hash(hash)) => write_hash(hash, out),
         ValueRef::Object(Object::Set(set)) => write_set(set, out),
+        ValueRef::Object(Object::SortedSet(set)) => write_sorted_set(set, out),
     }
 }
 
@@ -40,6 +42,15 @@ fn write_set(set: &Set, out: &mut Vec<u8>) {
     length(set.len(), out);
     for member in set.iter() {
         member.with_bytes(|member| text(member, out));
+    }
+}
+
+fn write_sorted_set(set: &SortedSet, out: &mut Vec<u8>) {
+    out.push(kind::SORTED_SET_2);
+    length(set.len(), out);
+    for row in set.iter() {
+        text(&row.member, out);
+        out.extend_from_slice(&row.score.to_le_bytes());
     }
 }
 

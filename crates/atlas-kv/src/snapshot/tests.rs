@@ -28,6 +28,7 @@ fn command() -> impl Strategy<Value = Vec<String>> {
             words
         }),
         set_command(),
+        sorted_set_command(),
     ]
 }
 
@@ -54,6 +55,41 @@ fn set_command() -> impl Strategy<Value = Vec<String>> {
         1 => (key(), key()).prop_map(|(from, to)| vec!["rename".into(), from, to]),
         1 => (key(), key()).prop_map(|(from, to)| vec!["copy".into(), from, to, "replace".into()]),
     ]
+}
+
+/// Commands that make sorted sets small and large, and change them by member and by range.
+fn sorted_set_command() -> impl Strategy<Value = Vec<String>> {
+    let key = "[a-d]".prop_map(|name| format!("sorted-{name}"));
+    let rows = |count| prop::collection::vec((-9..9_i32, 0..300_u32), count);
+    let added = |options: &'static str| {
+        move |rows: Vec<(i32, u32)>| {
+            let rows = rows
+                .iter()
+                .map(|(score, number)| format!("{score} m{number}"));
+            format!("zadd {options}{}", rows.collect::<Vec<_>>().join(" "))
+        }
+    };
+    let arguments = prop_oneof![
+        rows(1..90).prop_map(added("")),
+        rows(1..90).prop_map(added("gt ")),
+        rows(1..90).prop_map(|rows| {
+            let rows = rows.iter().map(|(_, number)| format!("m{number}"));
+            format!("zrem {}", rows.collect::<Vec<_>>().join(" "))
+        }),
+        (-9..9_i32, 0..300_u32).prop_map(|(by, number)| format!("zincrby {by} m{number}")),
+        (0..200_u32, 0..60_u32)
+            .prop_map(|(from, count)| format!("zremrangebyrank {from} {}", from + count)),
+        (-9..9_i32).prop_map(|score| format!("zremrangebyscore {score} {score}")),
+        (0..50_u32).prop_map(|count| format!("zpopmax {count}")),
+        "[a-d]".prop_map(|other| format!("zunionstore 2 sorted-a sorted-{other}")),
+        "[a-d]".prop_map(|other| format!("zinterstore 2 sorted-{other} set-{other}")),
+        "[a-d]".prop_map(|other| format!("zrangestore sorted-{other} 3 -3")),
+    ];
+    (key, arguments).prop_map(|(key, arguments)| {
+        let mut words: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
+        words.insert(1, key);
+        words
+    })
 }
 
 /// Commands that make strings and change parts of them, some of many pieces.
