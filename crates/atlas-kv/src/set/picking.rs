@@ -94,8 +94,9 @@ pub(super) fn spop(
 
 /// Reads how many members to pop.
 fn pop_count(argument: &[u8]) -> Result<usize, Error> {
-    let count = number::integer(argument).ok_or(Error::NotInteger)?;
-    usize::try_from(count).map_err(|_| Error::fixed("ERR value is out of range, must be positive"))
+    number::integer(argument)
+        .and_then(|count| usize::try_from(count).ok())
+        .ok_or(Error::fixed("ERR value is out of range, must be positive"))
 }
 
 pub(super) fn would_spop(view: &View<'_>, arguments: &Arguments<'_>) -> bool {

@@ -8,7 +8,7 @@ use super::*;
 fn counts_are_checked() {
     let out_of_range = "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
     stage().check(&[
-        ("spop w x", "-ERR value is not an integer or out of range"),
+        ("spop w x", "-ERR value is out of range, must be positive"),
         ("spop w -1", "-ERR value is out of range, must be positive"),
         ("spop no -1", "-ERR value is out of range, must be positive"),
         ("spop w 1 2", "-ERR syntax error"),
