@@ -41,6 +41,7 @@ mod hashing;
 mod indexed;
 mod keys;
 mod keyspace;
+mod list;
 mod number;
 mod paged;
 mod random;

@@ -14,6 +14,7 @@ use crc::{CRC_64_REDIS, Crc, Table};
 
 use crate::Error;
 use crate::hash::Hash;
+use crate::list::{End, Fill, List};
 use crate::set::Set;
 use crate::settings::Settings;
 use crate::slice::Slice;
@@ -115,6 +116,16 @@ fn value(body: &[u8], settings: &Settings, slice: &mut Slice) -> Result<Value> {
                 must(hash.set(name, value, settings, slice))
             })?;
             filled(Object::Hash(hash))?
+        }
+        kind
+        @ (kind::LIST | kind::LIST_ZIPLIST | kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2) => {
+            let mut list = List::new(slice);
+            let fill = Fill::of(settings.list_listpack_size);
+            elements(kind, &mut input, &mut |element| {
+                list.push(End::Right, element, fill, slice);
+                Ok(())
+            })?;
+            filled(Object::List(list))?
         }
         kind @ (kind::SET | kind::SET_INTSET | kind::SET_LISTPACK) => {
             let mut set = Set::new(slice);

@@ -149,6 +149,8 @@ collections! {
     LongString(crate::string::LongString) = "string";
     /// Fields and their values.
     Hash(crate::hash::Hash) = "hash";
+    /// Elements in order.
+    List(crate::list::List) = "list";
     /// Members.
     Set(crate::set::Set) = "set";
     /// Members in the order of their scores.

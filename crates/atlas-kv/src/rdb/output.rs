@@ -1,6 +1,7 @@
 //! Writing values.
 
 use crate::hash::Hash;
+use crate::list::List;
 use crate::number::{self, Decimal};
 use crate::rdb::kind;
 use crate::set::Set;
@@ -23,6 +24,7 @@ pub(super) fn value(value: ValueRef<'_>, out: &mut Vec<u8>) {
             text(string.as_bytes(), out);
         }
         ValueRef::Object(Object::Hash(hash)) => write_hash(hash, out),
+        ValueRef::Object(Object::List(list)) => write_list(list, out),
         ValueRef::Object(Object::Set(set)) => write_set(set, out),
         ValueRef::Object(Object::SortedSet(set)) => write_sorted_set(set, out),
     }
@@ -34,6 +36,14 @@ fn write_hash(hash: &Hash, out: &mut Vec<u8>) {
     for field in hash.iter() {
         text(&field.name, out);
         text(&field.value, out);
+    }
+}
+
+fn write_list(list: &List, out: &mut Vec<u8>) {
+    out.push(kind::LIST);
+    length(list.len(), out);
+    for element in list.iter() {
+        text(element, out);
     }
 }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::list::tests as list;
 use crate::testing::Stage;
 
 /// Commands that change everything there is in every way; each type adds its own.
@@ -29,6 +30,8 @@ fn command() -> impl Strategy<Value = Vec<String>> {
         }),
         set_command(),
         sorted_set_command(),
+        list::command(),
+        (key(), "list-[a-c]").prop_map(|(key, list)| vec!["rename".into(), list, key]),
     ]
 }
 
@@ -131,6 +134,42 @@ fn on_keys() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Runs commands, begins a snapshot, and goes on with others, each of which is followed by some steps of the snapshot. It
+/// must be the state when it began.
+fn check(
+    mut stage: Stage,
+    before: Vec<Vec<String>>,
+    during: Vec<(Vec<String>, usize)>,
+) -> Result<(), TestCaseError> {
+    for command in before {
+        stage.run_bytes(command);
+    }
+    let expected = stage.keyspace.state_hash();
+    prop_assert!(stage.keyspace.snapshot_begin());
+    let mut loading = Loading::new();
+    for (command, steps) in during {
+        stage.run_bytes(command);
+        for _ in 0..steps {
+            stage.keyspace.snapshot_step(1);
+            for block in stage.keyspace.snapshot_take() {
+                loading.block(block.kind, &block.payload).unwrap();
+            }
+        }
+    }
+    while !stage.keyspace.snapshot_step(100) {
+        for block in stage.keyspace.snapshot_take() {
+            loading.block(block.kind, &block.payload).unwrap();
+        }
+    }
+    for block in stage.keyspace.snapshot_take() {
+        loading.block(block.kind, &block.payload).unwrap();
+    }
+    prop_assert_eq!(loading.finish().unwrap().state_hash(), expected);
+    // And the state it went on to can be written as well.
+    stage.check_snapshot();
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -139,32 +178,18 @@ proptest! {
         before in prop::collection::vec(command(), 0..40),
         during in prop::collection::vec((command(), 0..3_usize), 0..40),
     ) {
-        let mut stage = Stage::new();
-        for command in before {
-            stage.run_bytes(command);
-        }
-        let expected = stage.keyspace.state_hash();
-        prop_assert!(stage.keyspace.snapshot_begin());
-        let mut loading = Loading::new();
-        for (command, steps) in during {
-            stage.run_bytes(command);
-            for _ in 0..steps {
-                stage.keyspace.snapshot_step(1);
-                for block in stage.keyspace.snapshot_take() {
-                    loading.block(block.kind, &block.payload).unwrap();
-                }
-            }
-        }
-        while !stage.keyspace.snapshot_step(100) {
-            for block in stage.keyspace.snapshot_take() {
-                loading.block(block.kind, &block.payload).unwrap();
-            }
-        }
-        for block in stage.keyspace.snapshot_take() {
-            loading.block(block.kind, &block.payload).unwrap();
-        }
-        prop_assert_eq!(loading.finish().unwrap().state_hash(), expected);
-        // And the state it went on to can be written as well.
-        stage.check_snapshot();
+        check(Stage::new(), before, during)?;
+    }
+
+    #[test]
+    fn lists_of_many_nodes_are_as_they_were_when_it_began(
+        list_listpack_size in list::few_elements_a_node(),
+        long in list::long_lists(),
+        changes in prop::collection::vec(list::command(), 0..20),
+        during in prop::collection::vec((list::command(), 0..6_usize), 0..60),
+    ) {
+        let before = long.into_iter().chain(changes).collect();
+        let stage = Stage::with(Settings { list_listpack_size, ..Settings::default() });
+        check(stage, before, during)?;
     }
 }
