@@ -3,11 +3,8 @@
 mod double;
 mod long_double;
 
-#[allow(unused_imports, reason = "the families that need them land one by one")]
-pub(crate) use self::{
-    double::{DoubleText, double},
-    long_double::LongDouble,
-};
+pub(crate) use double::{DoubleText, double};
+pub(crate) use long_double::LongDouble;
 
 /// The integer whose decimal form these bytes are: no sign but a leading minus, no leading zeros, no spaces, and within
 /// 64 bits. Anything else is none.

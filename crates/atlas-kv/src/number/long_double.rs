@@ -345,6 +345,27 @@ mod tests {
         assert!(LongDouble::read(b"inf").is_some());
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+
+        // Whoever reads numbers must not fall over one, however it looks.
+        #[test]
+        fn anything_that_looks_like_a_number_is_read_or_refused(
+            text in "[+-]?(0x)?[0-9a-f]{0,30}[.]?[0-9a-f]{0,30}([ep][+-]?[0-9]{0,30})?",
+        ) {
+            let read = LongDouble::read(text.as_bytes());
+            let double = crate::number::double(text.as_bytes());
+            if let Some(read) = read {
+                let again = LongDouble::read(read.text().as_bytes());
+                // What is smaller than the seventeen places is printed as nothing.
+                proptest::prop_assert!(again.is_some());
+                proptest::prop_assert!(read.sum(LongDouble::ZERO).is_some());
+            } else {
+                proptest::prop_assert!(double.is_none(), "{}", text);
+            }
+        }
+    }
+
     #[test]
     fn the_largest_and_smallest_have_their_digits() {
         let large = LongDouble::read(b"1e4932").unwrap().text();
