@@ -318,6 +318,12 @@ fn store(
     command: &'static str,
     operation: Operation,
 ) -> Result<(), Error> {
+    // Sources whose time has come are removed, though they count as absent anyway.
+    let mut sources = Vec::new();
+    context.command.keys.find(arguments, &mut sources);
+    for source in sources.into_iter().skip(1) {
+        context.exists(arguments.at(source));
+    }
     let view = context.view();
     let mut request = Request::parse(&view, arguments, 2, command, operation, Purpose::Store)?;
     let result = request.result(operation).into_iter();

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::number;
+use crate::sorted_set::Row;
 use crate::sorted_set::commands::{Settled, sorted};
 use crate::timeout;
 use crate::value::Collection;
@@ -101,23 +102,32 @@ fn pop(
             reply.array(count);
         }
     }
-    for _ in 0..count {
-        let rank = match end {
-            End::Lowest => 0,
-            End::Highest => set.len() - 1,
-        };
-        let popped = set
-            .position_at(rank)
-            .and_then(|position| set.remove(position, slice));
-        if let Some(row) = popped {
-            if matches!(shape, Shape::Pairs | Shape::KeyPairs) {
-                reply.array(2);
+    let is_nested = matches!(shape, Shape::Pairs | Shape::KeyPairs);
+    let mut answer = |row: &Row| {
+        if is_nested {
+            reply.array(2);
+        }
+        reply.bulk(&row.member);
+        reply.double(row.score);
+    };
+    let is_empty = count == set.len();
+    if is_empty {
+        // All at once: the sorted set goes with its key.
+        set.each(0, count, end == End::Highest, answer);
+    } else {
+        for _ in 0..count {
+            let rank = match end {
+                End::Lowest => 0,
+                End::Highest => set.len() - 1,
+            };
+            let popped = set
+                .position_at(rank)
+                .and_then(|position| set.remove(position, slice));
+            if let Some(row) = &popped {
+                answer(row);
             }
-            reply.bulk(&row.member);
-            reply.double(row.score);
         }
     }
-    let is_empty = set.len() == 0;
     let event = match end {
         End::Lowest => "zpopmin",
         End::Highest => "zpopmax",

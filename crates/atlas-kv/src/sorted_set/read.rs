@@ -315,6 +315,8 @@ pub(super) fn zrangestore(
 ) -> Result<(), Error> {
     let request = Request::parse(arguments, 2, Form::Store)?;
     let mut rows = Vec::new();
+    // A source whose time has come is removed, though it counts as absent anyway.
+    context.exists(request.key);
     if let Some(set) = context.view().sorted_set(request.key)? {
         let Span { skip, count } = request.span(set);
         rows.reserve_exact(count);

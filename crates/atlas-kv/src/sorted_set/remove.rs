@@ -109,12 +109,15 @@ fn remove_range(
     };
     let (set, slice, _) = sorted(held)?;
     let span = range.span(set, false);
-    for _ in 0..span.count {
-        if let Some(position) = set.position_at(span.skip) {
-            set.remove(position, slice);
+    // All at once: the sorted set goes with its key, and is dropped where that delays nobody.
+    let is_empty = span.count == set.len();
+    if !is_empty {
+        for _ in 0..span.count {
+            if let Some(position) = set.position_at(span.skip) {
+                set.remove(position, slice);
+            }
         }
     }
-    let is_empty = set.len() == 0;
     let removed = span.count as u64;
     context.tell_removed(key, event, removed, is_empty);
     reply.integer(removed.cast_signed());

@@ -231,6 +231,18 @@ fn expired_sorted_sets_are_not_there() {
         assert_eq!(stage.effects.expired, 1, "{line}");
         assert_eq!(stage.keyspace.key_counts(0), (0, 0), "{line}");
     }
+    for line in [
+        "zunionstore to 2 z z",
+        "zinterstore to 2 none z",
+        "zdiffstore to 1 z",
+        "zrangestore to z 0 -1",
+    ] {
+        stage.run("zadd z 1 a");
+        stage.run("pexpire z 100");
+        stage.now_ms += 100;
+        stage.check_events(line, &["expired z"], 0);
+        assert_eq!(shown(&stage.run("zcard z")), ":0");
+    }
 }
 
 #[test]
@@ -407,7 +419,7 @@ fn member(number: u32) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn a_sorted_set_is_its_model(
