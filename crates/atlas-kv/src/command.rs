@@ -360,6 +360,7 @@ static FAMILIES: &[&[Command]] = &[
     crate::keys::moving::COMMANDS,
     crate::keys::scanning::COMMANDS,
     crate::keys::serialized::COMMANDS,
+    crate::keys::sort::COMMANDS,
     crate::list::COMMANDS,
     crate::list::MOVING,
     crate::list::WAITING,

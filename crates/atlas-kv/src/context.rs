@@ -79,6 +79,11 @@ impl Context<'_> {
     /// The entry of a key. A key whose time has come is removed.
     pub(crate) fn entry(&mut self, key: &[u8]) -> Option<&Entry> {
         let (place, position) = self.locate(key)?;
+        self.entry_at(place, position)
+    }
+
+    /// The entry that [`Self::locate`] found.
+    pub(crate) fn entry_at(&self, place: Place, position: u32) -> Option<&Entry> {
         let keyspace = &*self.keyspace;
         let entry = keyspace.databases[self.database as usize].get(place, position)?;
         keyspace.used(entry, self.access);
@@ -157,11 +162,8 @@ impl Context<'_> {
         self.store(key, expiry, SetTo::String(value));
     }
 
-    /// Sets when a key expires; false if there is no such key.
-    pub(crate) fn set_expire_ms(&mut self, key: &[u8], expire_ms: Option<i64>) -> bool {
-        let Some((place, position)) = self.locate(key) else {
-            return false;
-        };
+    /// Sets when the entry that [`Self::locate`] found expires.
+    pub(crate) fn set_expire_ms_at(&mut self, place: Place, position: u32, expire_ms: Option<i64>) {
         let keyspace = &mut *self.keyspace;
         keyspace.databases[self.database as usize].change(
             place,
@@ -169,6 +171,14 @@ impl Context<'_> {
             &mut keyspace.slice,
             |entry, _| entry.set_expire_ms(expire_ms),
         );
+    }
+
+    /// Sets when a key expires; false if there is no such key.
+    pub(crate) fn set_expire_ms(&mut self, key: &[u8], expire_ms: Option<i64>) -> bool {
+        let Some((place, position)) = self.locate(key) else {
+            return false;
+        };
+        self.set_expire_ms_at(place, position, expire_ms);
         true
     }
 
@@ -256,8 +266,8 @@ impl Context<'_> {
         }
     }
 
-    /// Where a key lies. A key whose time has come is removed.
-    fn locate(&mut self, key: &[u8]) -> Option<(Place, u32)> {
+    /// Where a key lies, until something is removed. A key whose time has come is removed.
+    pub(crate) fn locate(&mut self, key: &[u8]) -> Option<(Place, u32)> {
         let place = Place::of(key);
         let database = self.keyspace.databases.get(self.database as usize)?;
         let position = database.find(place, key)?;
@@ -289,7 +299,8 @@ impl Context<'_> {
         })
     }
 
-    fn remove_at(&mut self, place: Place, position: u32) {
+    /// Removes the entry that [`Self::locate`] found.
+    pub(crate) fn remove_at(&mut self, place: Place, position: u32) {
         let keyspace = &mut *self.keyspace;
         let removed =
             keyspace.databases[self.database as usize].remove(place, position, &mut keyspace.slice);

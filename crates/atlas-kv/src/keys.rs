@@ -7,6 +7,7 @@ pub(crate) mod lifetime;
 pub(crate) mod moving;
 pub(crate) mod scanning;
 pub(crate) mod serialized;
+pub(crate) mod sort;
 
 use crate::{Error, number};
 

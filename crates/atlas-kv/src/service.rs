@@ -201,7 +201,6 @@ const DEBUG: &[Command] = &[
     inspection::DEBUG_DIGEST_VALUE,
     server("error", 3, "1.0.0", "Answers an error.").and(ADMIN),
     server("help", 2, "1.0.0", "Tells about the subcommands.").and(ADMIN),
-    server("jmap", -2, "1.0.0", "Accepted; does nothing.").and(ADMIN),
     server("loadaof", 2, "1.0.0", "Reads the log again.").and(ADMIN),
     server("log", 3, "1.0.0", "Writes a line to the server's log.").and(ADMIN),
     inspection::DEBUG_OBJECT,
@@ -222,13 +221,6 @@ const DEBUG: &[Command] = &[
     )
     .and(ADMIN),
     server("sleep", 3, "1.0.0", "Does nothing for some seconds.").and(ADMIN),
-    server(
-        "stringmatch-len",
-        4,
-        "4.0.0",
-        "Compares a long string with a pattern.",
-    )
-    .and(ADMIN),
 ];
 
 const LATENCY: &[Command] = &[

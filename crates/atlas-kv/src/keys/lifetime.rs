@@ -3,6 +3,7 @@
 use crate::command::{Command, Flags, Group};
 use crate::context::Context;
 use crate::effects::Class;
+use crate::entry::Entry;
 use crate::expiry::Form;
 use crate::view::View;
 use crate::{Arguments, Error, Reply};
@@ -154,19 +155,20 @@ fn expire(
     let at_ms = form.at_ms(arguments.at(2), context.now_ms, context.command.name)?;
     let key = arguments.at(1);
     let now_ms = context.now_ms;
-    let Some(entry) = context.entry(key) else {
+    let Some((place, position)) = context.locate(key) else {
         reply.integer(0);
         return Ok(());
     };
-    if !conditions.allow(entry.expire_ms(), at_ms) {
+    let before_ms = context.entry_at(place, position).and_then(Entry::expire_ms);
+    if !conditions.allow(before_ms, at_ms) {
         reply.integer(0);
         return Ok(());
     }
     let event = if at_ms <= now_ms {
-        context.remove(key);
+        context.remove_at(place, position);
         "del"
     } else {
-        context.set_expire_ms(key, Some(at_ms));
+        context.set_expire_ms_at(place, position, Some(at_ms));
         "expire"
     };
     context.changed(key);
@@ -198,8 +200,9 @@ fn time_left(
     Ok(())
 }
 
+/// Milliseconds from 0 on, up to the largest there are.
 fn rounded_seconds(milliseconds: i64) -> i64 {
-    milliseconds.saturating_add(500) / 1000
+    (milliseconds.max(0).cast_unsigned() + 500).div_euclid(1000) as i64
 }
 
 fn persist(
@@ -208,14 +211,16 @@ fn persist(
     reply: &mut dyn Reply,
 ) -> Result<(), Error> {
     let key = arguments.at(1);
-    let is_volatile = context
-        .entry(key)
-        .is_some_and(|entry| entry.expire_ms().is_some());
-    if is_volatile {
-        context.set_expire_ms(key, None);
+    let mut is_changed = false;
+    if let Some((place, position)) = context.locate(key)
+        && let Some(entry) = context.entry_at(place, position)
+        && entry.expire_ms().is_some()
+    {
+        context.set_expire_ms_at(place, position, None);
         context.changed(key);
         context.notify(Class::GENERIC, "persist", key);
+        is_changed = true;
     }
-    reply.integer(i64::from(is_volatile));
+    reply.integer(i64::from(is_changed));
     Ok(())
 }

@@ -11,6 +11,7 @@ mod lifetime;
 mod moving;
 mod scanning;
 mod serialized;
+mod sort;
 
 /// An answer as a line: `+OK`, `:1`, `value`, `(nil)`, `-ERR …`, `[a b]`.
 pub(super) fn shown(answer: &Answer) -> String {

@@ -155,7 +155,7 @@ fn a_key_far_in_the_future_has_time() {
             ("set a 1", "+OK"),
             ("pexpireat a 9223372036854775807", ":1"),
             ("pexpiretime a", ":9223372036854775807"),
-            ("expiretime a", ":9223372036854775"),
+            ("expiretime a", ":9223372036854776"),
             ("get a", "1"),
         ],
     );
