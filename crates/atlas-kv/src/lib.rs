@@ -43,6 +43,7 @@ mod keys;
 mod keyspace;
 mod list;
 mod number;
+mod packed;
 mod paged;
 mod random;
 mod rdb;

@@ -1,12 +1,15 @@
 //! Commands that read hashes.
 
-use crate::hash::{Field, Hash};
+use crate::hash::Hash;
 use crate::random::Random;
 use crate::sample::Sample;
 use crate::scan;
 use crate::value::{Collection, Object, ValueRef};
 use crate::view::View;
 use crate::{Arguments, Error, Reply};
+
+/// A field and its value.
+type Field<'a> = (&'a [u8], &'a [u8]);
 
 impl<'a> View<'a> {
     /// The hash at a key.
@@ -89,9 +92,9 @@ pub(super) fn hgetall(
 ) -> Result<(), Error> {
     let hash = view.hash(arguments.at(1))?;
     reply.map(hash.map_or(0, Hash::len));
-    for field in hash.into_iter().flat_map(Hash::iter) {
-        reply.bulk(&field.name);
-        reply.bulk(&field.value);
+    for (name, value) in hash.into_iter().flat_map(Hash::iter) {
+        reply.bulk(name);
+        reply.bulk(value);
     }
     Ok(())
 }
@@ -101,7 +104,7 @@ pub(super) fn hkeys(
     arguments: &Arguments<'_>,
     reply: &mut dyn Reply,
 ) -> Result<(), Error> {
-    answer_all(view, arguments, reply, |field| &field.name)
+    answer_all(view, arguments, reply, |(name, _)| name)
 }
 
 pub(super) fn hvals(
@@ -109,14 +112,14 @@ pub(super) fn hvals(
     arguments: &Arguments<'_>,
     reply: &mut dyn Reply,
 ) -> Result<(), Error> {
-    answer_all(view, arguments, reply, |field| &field.value)
+    answer_all(view, arguments, reply, |(_, value)| value)
 }
 
 fn answer_all(
     view: &View<'_>,
     arguments: &Arguments<'_>,
     reply: &mut dyn Reply,
-    of: impl Fn(&Field) -> &[u8],
+    of: impl Fn(Field<'_>) -> &[u8],
 ) -> Result<(), Error> {
     let hash = view.hash(arguments.at(1))?;
     reply.array(hash.map_or(0, Hash::len));
@@ -135,7 +138,7 @@ pub(super) fn hrandfield(
     let Some(count) = arguments.get(2) else {
         let hash = view.hash(arguments.at(1))?;
         match hash.and_then(|hash| hash.at(random.below(hash.len()))) {
-            Some(field) => reply.bulk(&field.name),
+            Some((name, _)) => reply.bulk(name),
             None => reply.null(),
         }
         return Ok(());
@@ -153,15 +156,15 @@ pub(super) fn hrandfield(
     let is_flat = with_values && !reply.is_resp3();
     reply.array(picks.len() * if is_flat { 2 } else { 1 });
     for position in picks {
-        let Some(field) = hash.and_then(|hash| hash.at(position)) else {
+        let Some((name, value)) = hash.and_then(|hash| hash.at(position)) else {
             continue;
         };
         if with_values && !is_flat {
             reply.array(2);
         }
-        reply.bulk(&field.name);
+        reply.bulk(name);
         if with_values {
-            reply.bulk(&field.value);
+            reply.bulk(value);
         }
     }
     Ok(())
@@ -179,23 +182,28 @@ pub(super) fn hscan(
         return Ok(());
     };
     let mut options = scan::Options::parse(arguments, 3, false)?;
-    // Redis answers small hashes whole, whatever the count, and in their order.
-    let range = if hash.is_listpack() {
-        0..hash.len()
-    } else {
-        scan::positions(cursor, hash.len(), options.count)
-    };
-    let next = range.start as u64;
     let mut found = Vec::new();
-    for field in range.filter_map(|position| hash.at(position)) {
-        if options.wants(&field.name)? {
-            found.push(field);
+    let mut next = 0;
+    if hash.is_listpack() {
+        // Redis answers small hashes whole, whatever the count, and in their order.
+        for (name, value) in hash.iter() {
+            if options.wants(name)? {
+                found.push((name, value));
+            }
+        }
+    } else {
+        let range = scan::positions(cursor, hash.len(), options.count);
+        next = range.start as u64;
+        for (name, value) in range.filter_map(|position| hash.at(position)) {
+            if options.wants(name)? {
+                found.push((name, value));
+            }
         }
     }
     scan::answer(reply, next, found.len() * 2);
-    for field in found {
-        reply.bulk(&field.name);
-        reply.bulk(&field.value);
+    for (name, value) in found {
+        reply.bulk(name);
+        reply.bulk(value);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use crate::Settings;
 use crate::reply::Answer;
 use crate::testing::{Stage, shown};
+use crate::value::Collection;
 
 /// A stage with a string under `text` and a hash under `h`.
 fn stage() -> Stage {
@@ -111,7 +112,7 @@ fn the_last_field_takes_the_key_along() {
     let mut stage = stage();
     stage.check(&[
         ("hdel h a x", ":1"),
-        ("hgetall h", "{c=3 b=2}"),
+        ("hgetall h", "{b=2 c=3}"),
         ("hdel h b b c c", ":2"),
         ("exists h", ":0"),
         ("hset h a 1", ":1"),
@@ -297,6 +298,43 @@ fn encodings_are_named_as_in_redis() {
 }
 
 #[test]
+fn small_hashes_take_little() {
+    let mut stage = Stage::new();
+    for number in 0..10 {
+        stage.run(&format!("hset h field-{number} value-{number}"));
+    }
+    let moment = crate::Moment {
+        database: 0,
+        now_ms: 0,
+        seed: 0,
+    };
+    let view = stage.keyspace.view(moment, false);
+    let hash = view.hash(b"h").unwrap().unwrap();
+    // 17 bytes a field and its value, their lengths included, and the structure.
+    assert!(hash.memory_bytes() < 350, "{}", hash.memory_bytes());
+}
+
+/// A value that is too long for the packed form of a small hash must not be copied into it first.
+#[test]
+fn long_values_are_kept_apart() {
+    let mut stage = stage();
+    let long = "x".repeat(100_000);
+    stage.run_bytes(["hset", "h", "long", &long]);
+    stage.check(&[
+        ("hstrlen h long", ":100000"),
+        ("hget h a", "1"),
+        ("hlen h", ":4"),
+    ]);
+    stage.run_bytes(["hset", "new", "long", &long]);
+    stage.check(&[
+        ("hstrlen new long", ":100000"),
+        ("hdel new long", ":1"),
+        ("exists new", ":0"),
+    ]);
+    stage.check_snapshot();
+}
+
+#[test]
 fn small_hashes_are_scanned_at_once_and_large_ones_in_steps() {
     let mut stage = stage();
     stage.check(&[
@@ -323,7 +361,7 @@ fn small_hashes_are_scanned_at_once_and_large_ones_in_steps() {
 
 /// One command on a hash, with what a model answers.
 fn command() -> impl Strategy<Value = Vec<String>> {
-    let field = || (0..40_u8).prop_map(|number| format!("f{number}"));
+    let field = || (0..90_u8).prop_map(|number| format!("f{number}"));
     let value = || {
         prop_oneof![
             any::<i16>().prop_map(|number| number.to_string()),
@@ -334,12 +372,12 @@ fn command() -> impl Strategy<Value = Vec<String>> {
         move |rest: Vec<String>| [vec![name.to_owned(), "h".into()], rest].concat()
     };
     prop_oneof![
-        4 => prop::collection::vec((field(), value()), 1..6).prop_map(move |pairs| {
+        4 => prop::collection::vec((field(), value()), 1..30).prop_map(move |pairs| {
             let words = pairs.into_iter().flat_map(|(field, value)| [field, value]).collect();
             line("hset")(words)
         }),
         1 => (field(), value()).prop_map(move |(field, value)| line("hsetnx")(vec![field, value])),
-        4 => prop::collection::vec(field(), 1..6).prop_map(line("hdel")),
+        4 => prop::collection::vec(field(), 1..20).prop_map(line("hdel")),
         2 => (field(), any::<i8>()).prop_map(move |(field, by)| line("hincrby")(vec![field, by.to_string()])),
         1 => prop::collection::vec(field(), 1..6).prop_map(line("hmget")),
     ]

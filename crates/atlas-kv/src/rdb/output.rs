@@ -33,9 +33,9 @@ pub(super) fn value(value: ValueRef<'_>, out: &mut Vec<u8>) {
 fn write_hash(hash: &Hash, out: &mut Vec<u8>) {
     out.push(kind::HASH);
     length(hash.len(), out);
-    for field in hash.iter() {
-        text(&field.name, out);
-        text(&field.value, out);
+    for (name, value) in hash.iter() {
+        text(name, out);
+        text(value, out);
     }
 }
 
