@@ -23,7 +23,7 @@ pub(crate) enum FrameKind {
 }
 
 impl FrameKind {
-    fn from_number(number: u8) -> Option<Self> {
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
         [Self::Opening, Self::Records, Self::Sealing, Self::Closing]
             .into_iter()
             .find(|&kind| kind as u8 == number)
@@ -230,6 +230,11 @@ impl Opening {
                 purged: id(row, 32),
             })
             .collect();
+        let is_endless =
+            |standing: &Standing| standing.last.index.max(standing.purged.index) == u64::MAX;
+        if groups.iter().any(is_endless) {
+            return Err("an opening frame has an index that is too large");
+        }
         if !groups.is_sorted_by(|a, b| a.group < b.group) {
             return Err("an opening frame's groups are not in order");
         }

@@ -172,6 +172,9 @@ impl Group {
 /// Whether a record may come after what a group has, given as (purged, last), and what it has then.
 fn follow(state: (u64, u64), kind: Kind, index: u64) -> Result<(u64, u64), String> {
     let (purged, last) = state;
+    if index == u64::MAX {
+        return Err("no index is so large".into());
+    }
     match kind {
         Kind::Truncate if index > purged && index <= last + 1 => Ok((purged, index - 1)),
         Kind::Truncate => Err(format!(
@@ -224,6 +227,14 @@ impl Groups {
                 .map_err(|expected| (entry.group, entry.id.index, expected))?;
         }
         Ok(())
+    }
+
+    /// As [`Groups::check`], for one record.
+    pub(crate) fn may_follow(&self, entry: &BatchEntry) -> bool {
+        let state = self
+            .get(entry.group)
+            .map_or((0, 0), |group| (group.purged.index, group.last.index));
+        follow(state, entry.kind, entry.id.index).is_ok()
     }
 
     /// Takes in a record that was checked. `bytes` are the record's, without its length; `at` is its frame and

@@ -23,6 +23,8 @@ impl Name {
             (text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_digit()))
                 .then(|| text.parse().ok())
                 .flatten()
+                // There always is a next one.
+                .filter(|&number: &u64| number < u64::MAX)
         };
         let read = || {
             if let Some(stem) = name.strip_suffix(".log") {
@@ -71,7 +73,7 @@ mod tests {
     fn names_say_what_they_are() {
         assert_eq!(segment(7), "00000000000000000007.log");
         assert_eq!(Name::read(&segment(7)), Name::Segment(7));
-        assert_eq!(Name::read(&segment(u64::MAX)), Name::Segment(u64::MAX));
+        assert_eq!(Name::read(&segment(u64::MAX)), Name::Other);
         assert_eq!(
             Name::read(&snapshot(0, 12)),
             Name::Snapshot {

@@ -23,6 +23,8 @@ mod check;
 mod checksum;
 mod disk;
 mod error;
+#[cfg(feature = "testing")]
+mod forge;
 mod frame;
 mod groups;
 mod layout;
@@ -46,6 +48,8 @@ pub use disk::{
     memory::{Crash, MemoryDisk},
 };
 pub use error::Error;
+#[cfg(feature = "testing")]
+pub use forge::ForgedSegment;
 pub use groups::{Group, LogId, Position, Skip};
 pub use log::{Log, Recovery, Torn};
 #[cfg(feature = "planted-bugs")]

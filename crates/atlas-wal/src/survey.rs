@@ -70,7 +70,7 @@ pub(crate) fn survey(disk: &dyn Disk, bugs: Bugs) -> Result<Survey, Error> {
     for (place, &number) in run.iter().enumerate() {
         let before = survey.segments.last();
         let continues = |opening: &Opening, groups: &mut Groups| match before {
-            _ if opening.previous_number + 1 != number => {
+            _ if opening.previous_number != number - 1 => {
                 Err("it continues another segment than the one before it")
             }
             None => {
@@ -98,7 +98,7 @@ pub(crate) fn survey(disk: &dyn Disk, bugs: Bugs) -> Result<Survey, Error> {
             // A segment that was begun proves that the one before it was whole and durable.
             if scanned.begun
                 && let Some(before) = survey.segments.last()
-                && before.header.number + 1 == number
+                && before.header.number == number - 1
                 && !before.sealed
                 && !(bugs.truncation_on_corruption && before.begun)
             {

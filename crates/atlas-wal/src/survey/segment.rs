@@ -335,9 +335,9 @@ fn take_in(
         let record = Record::decode(bytes, scratch)?;
         let entry = BatchEntry::of(&record, 0, 0);
         if tracked {
-            groups
-                .check(std::iter::once(&entry))
-                .map_err(|_| "a record's index does not follow the one before it in its group")?;
+            if !groups.may_follow(&entry) {
+                return Err("a record's index does not follow the one before it in its group");
+            }
             groups.apply(&entry, bytes, at, ordinal);
         }
         ordinal += 1;

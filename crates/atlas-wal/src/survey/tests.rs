@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::frame::{self, FrameKind, Opening};
+use crate::frame::FrameKind;
 use crate::segment::{HEADER_BYTES, SegmentHeader};
-use crate::{Batch, Error, Identity, Kind, Log, MemoryDisk, Options, Record, layout};
+use crate::{
+    Batch, Error, ForgedSegment, Identity, Kind, Log, MemoryDisk, Options, Record, layout,
+};
 
 const FILE_BYTES: u64 = 16 * 1024;
 
-struct Builder {
-    header: SegmentHeader,
-    bytes: Vec<u8>,
-    previous: u64,
-}
+struct Builder(ForgedSegment);
 
 impl Builder {
     fn new(change: impl FnOnce(&mut SegmentHeader)) -> Self {
@@ -26,41 +24,17 @@ impl Builder {
             bytes: FILE_BYTES,
         };
         change(&mut header);
-        let (bytes, previous) = header.encode();
-        Self {
-            header,
-            bytes,
-            previous,
-        }
+        Self(ForgedSegment::new(header))
     }
 
     fn frame(mut self, kind: FrameKind, payload: &[u8], records: u32, durable: u64) -> Self {
-        let offset = self.bytes.len() as u64;
-        let mut frame = vec![0; HEADER as usize];
-        frame.extend_from_slice(payload);
-        frame.resize(
-            frame::bytes_of(payload.len() as u64, self.header.alignment()) as usize,
-            0,
-        );
-        let seed = frame::seed(self.header.file_id, offset, false);
-        let length = payload.len() as u32;
-        self.previous = frame::seal(
-            &mut frame,
-            kind,
-            length,
-            records,
-            durable,
-            self.previous,
-            seed,
-        );
-        self.bytes.extend_from_slice(&frame);
+        self.0.frame(kind as u8, payload, records, durable);
         self
     }
 
-    fn opening(self) -> Self {
-        let mut payload = Vec::new();
-        Opening::default().encode(&mut payload);
-        self.frame(FrameKind::Opening, &payload, 0, HEADER_BYTES)
+    fn opening(mut self) -> Self {
+        self.0.opening();
+        self
     }
 
     fn records(self, records: &[Record<'_>]) -> Self {
@@ -71,11 +45,11 @@ impl Builder {
         self.frame(FrameKind::Records, &batch.bytes, records.len() as u32, 0)
     }
 
-    fn open(mut self) -> Result<crate::Recovery, Error> {
-        self.bytes.resize(FILE_BYTES as usize, 0);
+    fn open(self) -> Result<crate::Recovery, Error> {
+        let bytes = self.0.finish();
         let disk = MemoryDisk::new(1);
         let name = layout::segment(1);
-        disk.put(&name, self.bytes.clone());
+        disk.put(&name, bytes.clone());
         let identity = Some(Identity {
             cluster: 1,
             node: 1,
@@ -86,14 +60,12 @@ impl Builder {
         };
         let opened = Log::open(Arc::new(disk.clone()), options).map(|(_, recovery)| recovery);
         if opened.is_err() {
-            assert_eq!(disk.content(&name), Some(self.bytes), "nothing is touched");
+            assert_eq!(disk.content(&name), Some(bytes), "nothing is touched");
             assert_eq!(disk.names(), [name]);
         }
         opened
     }
 }
-
-const HEADER: u64 = frame::HEADER_BYTES;
 
 fn blank(index: u64) -> Record<'static> {
     Record {
@@ -170,10 +142,8 @@ fn a_record_without_length_is_refused() {
 #[test]
 fn a_newer_format_is_named_and_left_alone() {
     let mut newer = Builder::new(|_| {}).opening();
-    newer.bytes[8..12].copy_from_slice(&2u32.to_le_bytes());
-    let end = HEADER_BYTES as usize - 8;
-    let sum = crate::checksum::sum(0, &newer.bytes[..end]);
-    newer.bytes[end..end + 8].copy_from_slice(&sum.to_le_bytes());
+    newer.0.bytes_mut()[8..12].copy_from_slice(&2u32.to_le_bytes());
+    newer.0.reseal_header();
     let error = newer.open().unwrap_err();
     assert!(
         matches!(
@@ -206,7 +176,7 @@ fn another_cluster_and_another_number_are_refused() {
 #[test]
 fn a_frame_of_another_history_is_cut() {
     let mut builder = Builder::new(|_| {}).opening();
-    builder.previous ^= 1;
+    builder.0.break_chain();
     let recovery = builder.records(&[blank(1)]).open().unwrap();
     assert_eq!((recovery.records, recovery.torn.len()), (0, 1));
 }
@@ -216,12 +186,12 @@ fn a_frame_of_another_history_is_cut() {
 fn a_later_claim_makes_a_hole_a_loss() {
     let hole = |durable: u64| {
         let mut builder = Builder::new(|_| {}).opening().records(&[blank(1)]);
-        let at = builder.bytes.len();
+        let at = builder.0.offset();
         builder = builder.records(&[blank(2)]);
-        let end = builder.bytes.len() as u64;
+        let end = builder.0.offset();
         builder = builder.frame(FrameKind::Closing, &[], 0, durable);
-        builder.bytes[at + 50] ^= 1;
-        (builder.open(), at as u64 - HEADER_BYTES, end)
+        builder.0.bytes_mut()[at as usize + 50] ^= 1;
+        (builder.open(), at - HEADER_BYTES, end)
     };
     let (opened, at, end) = hole(0);
     assert_eq!(opened.unwrap().torn[0].offset, HEADER_BYTES + at);
