@@ -1,6 +1,7 @@
 //! What sets have in common, in all, or alone.
 
-use hashbrown::HashTable;
+use foldhash::fast::FixedState;
+use hashbrown::{HashSet, HashTable};
 
 use crate::context::{Context, Expiry};
 use crate::effects::Class;
@@ -169,6 +170,19 @@ fn sets<'a>(view: &View<'a>, keys: &Arguments<'_>) -> Result<Vec<Option<&'a Set>
     keys.iter().map(|key| view.set(key)).collect()
 }
 
+/// Each set once, in order: naming a large one a thousand times must not cost a thousand walks.
+fn distinct(mut sets: Vec<&Set>) -> Vec<&Set> {
+    match *sets {
+        [] | [_] => {}
+        [first, second] => sets.truncate(if std::ptr::eq(first, second) { 1 } else { 2 }),
+        _ => {
+            let mut known = HashSet::with_capacity_and_hasher(sets.len(), FixedState::default());
+            sets.retain(|&set| known.insert(std::ptr::from_ref(set)));
+        }
+    }
+    sets
+}
+
 fn intersection<'a>(view: &View<'a>, keys: &Arguments<'_>) -> Result<Found<'a>, Error> {
     let common = common(sets(view, keys)?);
     Ok(Found {
@@ -179,10 +193,11 @@ fn intersection<'a>(view: &View<'a>, keys: &Arguments<'_>) -> Result<Found<'a>, 
 
 /// What is in all of the sets: those of the smallest that the others have too, found one by one. None if one is missing.
 fn common<'a>(sets: Vec<Option<&'a Set>>) -> Option<impl Iterator<Item = Member<'a>>> {
-    let mut sets: Vec<&Set> = sets.into_iter().collect::<Option<_>>()?;
+    let sets: Vec<&Set> = sets.into_iter().collect::<Option<_>>()?;
+    let mut sets = distinct(sets);
     sets.sort_by_key(|set| set.len());
     let smallest = *sets.first()?;
-    sets.retain(|set| !std::ptr::eq(*set, smallest));
+    sets.remove(0);
     Some(
         smallest
             .iter()
@@ -191,7 +206,7 @@ fn common<'a>(sets: Vec<Option<&'a Set>>) -> Option<impl Iterator<Item = Member<
 }
 
 fn union<'a>(view: &View<'a>, keys: &Arguments<'_>) -> Result<Found<'a>, Error> {
-    let sets: Vec<&Set> = sets(view, keys)?.into_iter().flatten().collect();
+    let sets = distinct(sets(view, keys)?.into_iter().flatten().collect());
     let mut members: Vec<Member<'a>> = Vec::new();
     if let [only] = *sets {
         members.extend(only.iter());
@@ -227,14 +242,17 @@ fn difference<'a>(view: &View<'a>, keys: &Arguments<'_>) -> Result<Found<'a>, Er
     let Some((&Some(first), others)) = sets.split_first() else {
         return Ok(nothing);
     };
-    let mut others: Vec<&Set> = others.iter().copied().flatten().collect();
+    let others: Vec<&Set> = others.iter().copied().flatten().collect();
     if others.iter().any(|other| std::ptr::eq(*other, first)) {
         return Ok(nothing);
     }
     // Either each member is looked for in every other set, or each member of the others in the first. The first way
     // often ends early, so Redis counts it at half.
-    let looking_for_each = first.len() * (others.len() + 1) / 2;
-    let looking_for_others = first.len() + others.iter().map(|set| set.len()).sum::<usize>();
+    let looking_for_each = first.len().saturating_mul(others.len() + 1) / 2;
+    let looking_for_others = others
+        .iter()
+        .fold(first.len(), |sum, set| sum.saturating_add(set.len()));
+    let mut others = distinct(others);
     let found = if looking_for_each <= looking_for_others {
         // The largest are the most likely to have it.
         others.sort_by_key(|set| std::cmp::Reverse(set.len()));

@@ -115,6 +115,32 @@ fn the_encoding_of_a_result_is_that_of_a_new_set() {
     }
 }
 
+/// A set of many members named very often would be walked through as often.
+#[test]
+fn a_set_named_often_is_looked_at_once() {
+    let mut stage = Stage::new();
+    for base in 0..20 {
+        let members = (0..1000).map(|member| format!("m{}", base * 1000 + member));
+        stage.run_bytes(
+            ["sadd".to_owned(), "large".into()]
+                .into_iter()
+                .chain(members),
+        );
+    }
+    stage.run("sadd other m1 x");
+    let begun = std::time::Instant::now();
+    for (name, count) in [("sinter", 20_000), ("sunion", 20_000), ("sdiff", 0)] {
+        let often = std::iter::repeat_n("large", 20_000);
+        let answer = stage.run_bytes(std::iter::once(name).chain(often));
+        assert_eq!(sorted(&answer).len(), count, "{name}");
+    }
+    let often = std::iter::repeat_n("large", 20_000);
+    let answer = stage.run_bytes(["sdiff", "other"].into_iter().chain(often));
+    assert_eq!(shown(&answer), "<x>");
+    // Walking through it each time takes minutes.
+    assert!(begun.elapsed().as_secs() < 30);
+}
+
 /// Sets of words and numbers, small and large, as a model sees them.
 fn sets() -> impl Strategy<Value = Vec<BTreeSet<String>>> {
     let number = || (0..60_u8).prop_map(|number| number.to_string());
