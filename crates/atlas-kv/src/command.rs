@@ -1,9 +1,9 @@
 //! What is known of each command: declared once, read by dispatch, `COMMAND`, routing and the documentation.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use bitflags::bitflags;
+use hashbrown::HashTable;
 
 use crate::context::Context;
 use crate::view::View;
@@ -370,12 +370,22 @@ static FAMILIES: &[&[Command]] = &[
     crate::string::COMMANDS,
 ];
 
-static BY_NAME: LazyLock<HashMap<&'static [u8], &'static Command, foldhash::fast::FixedState>> =
-    LazyLock::new(|| {
-        all()
-            .map(|command| (command.name.as_bytes(), command))
-            .collect()
-    });
+static BY_NAME: LazyLock<HashTable<&'static Command>> = LazyLock::new(|| {
+    let mut table = HashTable::new();
+    for command in all() {
+        let hash = hash_of_name(command.name.as_bytes());
+        table.insert_unique(hash, command, |other| hash_of_name(other.name.as_bytes()));
+    }
+    table
+});
+
+/// A hash that is the same whatever the case of letters. Byte by byte: names are too short for anything wider to pay.
+fn hash_of_name(name: &[u8]) -> u64 {
+    // FNV-1a. Nobody outside chooses what lies in the table.
+    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte | 0x20)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
 
 /// Every command, family by family.
 pub fn all() -> impl Iterator<Item = &'static Command> {
@@ -384,11 +394,14 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
 
 /// The command of a name, whatever the case of its letters.
 pub fn find(name: &[u8]) -> Option<&'static Command> {
-    let mut lower = [0; NAME_BYTES_MAX];
-    let lower = lower.get_mut(..name.len())?;
-    lower.copy_from_slice(name);
-    lower.make_ascii_lowercase();
-    BY_NAME.get(&*lower).copied()
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    BY_NAME
+        .find(hash_of_name(name), |command| {
+            name.eq_ignore_ascii_case(command.name.as_bytes())
+        })
+        .copied()
 }
 
 /// The command of these arguments: for a command with subcommands the one that the second argument names.
