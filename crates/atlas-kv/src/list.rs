@@ -184,9 +184,7 @@ impl List {
         };
         self.touch(at, slice);
         let node = &mut self.nodes[at];
-        if node.admits_at(within, element.len(), fill) {
-            node.set(within, element);
-        } else {
+        if !node.set(within, element, fill) {
             // More than one element is there: none of the nodes becomes empty.
             node.remove(within);
             self.insert_at(at, within, element, fill, slice);

@@ -85,12 +85,6 @@ impl Node {
             && self.bytes_len() + packed_bytes(element_bytes) <= fill.bytes_max
     }
 
-    /// True if an element of so many bytes may take the place of the one at `index`.
-    pub(super) fn admits_at(&self, index: usize, element_bytes: usize, fill: Fill) -> bool {
-        let before = self.get(index).map_or(0, |old| packed_bytes(old.len()));
-        self.count == 1 || self.bytes_len() - before + packed_bytes(element_bytes) <= fill.bytes_max
-    }
-
     /// True if the elements of both fit into one node.
     pub(super) fn admits_all(&self, other: &Self, fill: Fill) -> bool {
         self.count.saturating_add(other.count) <= fill.count_max
@@ -153,16 +147,21 @@ impl Node {
         pack(&mut self.bytes[at..at + packed], element);
     }
 
-    pub(super) fn set(&mut self, index: usize, element: &[u8]) {
+    /// Puts an element in place of the one at `index`; false if the node would become too large for several.
+    pub(super) fn set(&mut self, index: usize, element: &[u8], fill: Fill) -> bool {
         let at = self.offset(index);
         let before = self.packed_at(at);
         let now = packed_bytes(element.len());
+        if self.count > 1 && self.bytes_len() - before + now > fill.bytes_max {
+            return false;
+        }
         let at = match now.cmp(&before) {
             Ordering::Greater => self.open(at, now - before),
             Ordering::Less => self.close(at, before - now),
             Ordering::Equal => at,
         };
         pack(&mut self.bytes[at..at + now], element);
+        true
     }
 
     pub(super) fn remove(&mut self, index: usize) {

@@ -76,7 +76,12 @@ fn apply(node: &mut Node, model: &mut Vec<Vec<u8>>, change: Change) {
         }
         _ if length == 0 => {}
         Change::Set(at, element) => {
-            node.set(at % length, &element);
+            // Whatever is there: one node holds all of this test.
+            let fill = Fill {
+                count_max: u32::MAX,
+                bytes_max: usize::MAX,
+            };
+            assert!(node.set(at % length, &element, fill));
             model[at % length] = element;
         }
         Change::Remove(at) => {
