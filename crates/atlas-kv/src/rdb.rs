@@ -138,12 +138,20 @@ fn value(body: &[u8], settings: &Settings, slice: &mut Slice) -> Result<Value> {
         | kind::SORTED_SET_2
         | kind::SORTED_SET_ZIPLIST
         | kind::SORTED_SET_LISTPACK) => {
-            let mut set = SortedSet::new(slice);
+            let is_packed = matches!(kind, kind::SORTED_SET_ZIPLIST | kind::SORTED_SET_LISTPACK);
+            let mut set = if is_packed {
+                SortedSet::new(slice)
+            } else {
+                SortedSet::unpacked(slice)
+            };
             scored(kind, &mut input, &mut |member, score| {
                 let absent = set.look(member).err().ok_or(Malformed)?;
                 set.insert(absent, member, score, settings, slice);
                 Ok(())
             })?;
+            if !is_packed {
+                set.pack(settings, slice);
+            }
             filled(Object::SortedSet(set))?
         }
         _ => return Err(Malformed),

@@ -2,6 +2,7 @@
 
 mod add;
 mod algebra;
+mod collection;
 mod commands;
 mod pick;
 mod pop;
@@ -14,7 +15,6 @@ use std::cmp::Ordering;
 
 use crate::bytes::Bytes;
 use crate::codec::{LoadError, Reader, put_bytes, put_double};
-use crate::digest::Digest;
 use crate::indexed::{Absent, Indexed, Named};
 use crate::paged::{Item, Paged};
 use crate::settings::Settings;
@@ -27,9 +27,6 @@ pub(crate) use commands::COMMANDS;
 /// Up to this many members are ordered in a list; once there is a tree, it stays until few are left.
 const LISTED_MAX: usize = 64;
 const LISTED_AGAIN_MAX: usize = 16;
-/// Sorted sets up to this many members and bytes are written with their entry.
-const SMALL_ROWS_MAX: usize = 64;
-const SMALL_BYTES_MAX: usize = 4096;
 
 /// A member and its score, which is never NaN.
 #[derive(Clone, Debug)]
@@ -129,6 +126,31 @@ impl SortedSet {
         }
         set.derive();
         set
+    }
+
+    /// A new one that is not called `listpack`, until [`Self::pack`] looks whether it should be.
+    pub(crate) fn unpacked(slice: &mut Slice) -> Self {
+        let mut set = Self::new(slice);
+        set.listpack = false;
+        set
+    }
+
+    /// Makes a list pack of what is small enough, as Redis does where it has made a whole sorted set.
+    pub(crate) fn pack(&mut self, settings: &Settings, slice: &mut Slice) {
+        let bytes_max = settings.sorted_set_listpack_value_bytes_max;
+        self.listpack = self.rows.len() as u64 <= settings.sorted_set_listpack_entries_max
+            && self.iter().all(|row| row.member.len() as u64 <= bytes_max);
+        if !self.listpack {
+            return;
+        }
+        for position in 0..self.rows.len() {
+            match self.rows.get(position).map(|row| row.score) {
+                Some(score) if score.to_bits() != self.kept(score).to_bits() => {
+                    self.set_score(position, score, slice);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The row at a position below [`Collection::len`], in the order of history.
@@ -402,111 +424,6 @@ fn list_place(list: &[u8], rows: &Indexed<Row>, is_before: &impl Fn(f64, u32) ->
 
 fn member_at(rows: &Indexed<Row>, position: u32) -> &[u8] {
     rows.get(position as usize).map_or(&[], |row| &*row.member)
-}
-
-impl Collection for SortedSet {
-    const TAG: u8 = 3;
-
-    fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    fn encoding(&self) -> &'static str {
-        if self.listpack {
-            "listpack"
-        } else {
-            "skiplist"
-        }
-    }
-
-    fn memory_bytes(&self) -> usize {
-        let order = match &self.order {
-            Order::List(list) => list.capacity(),
-            Order::Tree(tree) => tree.memory_bytes(),
-        };
-        size_of::<Self>() + self.rows.memory_bytes() + self.apart_bytes + order
-    }
-
-    fn is_small(&self) -> bool {
-        self.rows.len() <= SMALL_ROWS_MAX && self.bytes <= SMALL_BYTES_MAX
-    }
-
-    fn encode_small(&mut self, out: &mut Vec<u8>, epoch: u32) {
-        self.encode_head(out);
-        self.rows.encode_inline(out, epoch);
-    }
-
-    fn decode_small(reader: &mut Reader<'_>, object: ObjectId) -> Result<Self, LoadError> {
-        let mut set = Self::unloaded(object);
-        set.decode_head(reader)?;
-        set.rows = Indexed::decode_inline(reader)?;
-        if !set.finish_loading() {
-            return Err(reader.impossible("a member twice"));
-        }
-        Ok(set)
-    }
-
-    fn object(&self) -> ObjectId {
-        self.object
-    }
-
-    fn encode_head(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(self.listpack));
-    }
-
-    fn decode_head(&mut self, reader: &mut Reader<'_>) -> Result<(), LoadError> {
-        self.listpack = reader.byte("a sorted set's encoding")? != 0;
-        Ok(())
-    }
-
-    fn unloaded(object: ObjectId) -> Self {
-        Self {
-            object,
-            rows: Indexed::default(),
-            order: Order::List(Vec::new()),
-            bytes: 0,
-            apart_bytes: 0,
-            listpack: true,
-        }
-    }
-
-    fn emit(&mut self, slice: &mut Slice, page: usize, budget_bytes: usize) -> Option<usize> {
-        let owner = Owner::Object(self.object);
-        self.rows.emit(page, owner, slice, budget_bytes)
-    }
-
-    fn has_unwritten(&self, slice: &Slice) -> bool {
-        self.rows.has_unwritten(slice)
-    }
-
-    fn load_page(&mut self, reader: &mut Reader<'_>) -> Result<(), LoadError> {
-        self.rows.load_page(reader)
-    }
-
-    fn finish_loading(&mut self) -> bool {
-        let is_whole = self.rows.finish_loading();
-        if is_whole {
-            self.derive();
-        }
-        is_whole
-    }
-
-    fn digest(&self, digest: &mut Digest) {
-        digest.integer(self.rows.len() as u64);
-        for row in self.rows.iter() {
-            digest.bytes(&row.member);
-            digest.integer(row.score.to_bits());
-        }
-    }
-
-    fn duplicate(&self, slice: &mut Slice) -> Self {
-        let mut copy = Self::new(slice);
-        let rows = Paged::of(self.rows.iter().cloned(), slice.epoch());
-        copy.rows = Indexed::of(rows);
-        copy.derive();
-        copy.listpack = self.listpack;
-        copy
-    }
 }
 
 #[cfg(test)]

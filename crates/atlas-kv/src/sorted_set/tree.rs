@@ -8,6 +8,10 @@
 //! Nodes are boxed where they are referred to; the deepest tree of 2^32 rows has a handful of levels, which bounds the
 //! recursion.
 
+mod rows;
+
+use rows::Rows;
+
 /// Rows of a leaf, children of an inner node.
 const NODE_MAX: usize = 64;
 /// A node of fewer is joined with a neighbour where both fit into one.
@@ -26,14 +30,6 @@ pub(super) struct Tree {
 enum Node {
     Leaf(Box<Rows>),
     Inner(Box<Inner>),
-}
-
-/// Rows in order.
-#[derive(Debug)]
-struct Rows {
-    len: usize,
-    positions: [u32; NODE_MAX],
-    scores: [f64; NODE_MAX],
 }
 
 #[derive(Debug)]
@@ -413,79 +409,6 @@ fn split_at(at: usize, is_last: bool) -> usize {
         NODE_MAX
     } else {
         NODE_MAX / 2
-    }
-}
-
-impl Rows {
-    fn new() -> Self {
-        Self {
-            len: 0,
-            positions: [0; NODE_MAX],
-            scores: [0.0; NODE_MAX],
-        }
-    }
-
-    fn positions(&self) -> &[u32] {
-        &self.positions[..self.len]
-    }
-
-    fn get(&self, at: usize) -> Option<(f64, u32)> {
-        (at < self.len).then(|| (self.scores[at], self.positions[at]))
-    }
-
-    fn set(&mut self, at: usize, (score, position): (f64, u32)) {
-        self.scores[at] = score;
-        self.positions[at] = position;
-    }
-
-    fn partition(&self, before: &impl Fn(f64, u32) -> bool) -> usize {
-        let (mut start, mut end) = (0, self.len);
-        while start < end {
-            let middle = (start + end) / 2;
-            if before(self.scores[middle], self.positions[middle]) {
-                start = middle + 1;
-            } else {
-                end = middle;
-            }
-        }
-        start
-    }
-
-    fn insert(&mut self, at: usize, score: f64, position: u32) {
-        self.scores.copy_within(at..self.len, at + 1);
-        self.positions.copy_within(at..self.len, at + 1);
-        self.len += 1;
-        self.set(at, (score, position));
-    }
-
-    fn remove(&mut self, at: usize) {
-        self.scores.copy_within(at + 1..self.len, at);
-        self.positions.copy_within(at + 1..self.len, at);
-        self.len -= 1;
-    }
-
-    fn replace(&mut self, at: usize, from: u32, to: u32) {
-        if let Some(position) = self.positions[..self.len].get_mut(at)
-            && *position == from
-        {
-            *position = to;
-        }
-    }
-
-    fn split_off(&mut self, at: usize) -> Self {
-        let mut right = Self::new();
-        right.len = self.len - at;
-        right.scores[..right.len].copy_from_slice(&self.scores[at..self.len]);
-        right.positions[..right.len].copy_from_slice(&self.positions[at..self.len]);
-        self.len = at;
-        right
-    }
-
-    fn append(&mut self, right: &Self) {
-        let len = self.len + right.len;
-        self.scores[self.len..len].copy_from_slice(&right.scores[..right.len]);
-        self.positions[self.len..len].copy_from_slice(right.positions());
-        self.len = len;
     }
 }
 
