@@ -46,6 +46,11 @@ const PAGES: &[Page] = &[
         ask: &["reference", "metrics"],
     },
     Page {
+        file: "store-commands.md",
+        title: "Store commands",
+        ask: &["reference", "store-commands"],
+    },
+    Page {
         file: "http.md",
         title: "HTTP routes",
         ask: &["reference", "http"],

@@ -25,6 +25,7 @@
 mod arguments;
 mod bitmap;
 mod bytes;
+pub mod catalogue;
 mod codec;
 pub mod command;
 mod context;

@@ -13,6 +13,7 @@ use crate::terminal;
 use crate::wiring;
 
 mod http;
+mod store_commands;
 
 /// Print a page of the reference as Markdown
 #[derive(Args, Debug)]
@@ -33,6 +34,8 @@ enum Page {
     Http,
     /// The metrics
     Metrics,
+    /// The commands of the store
+    StoreCommands,
 }
 
 pub(crate) fn run(options: Options) -> Result<ExitCode, Error> {
@@ -41,6 +44,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode, Error> {
         Page::Config => super::config::reference()?,
         Page::Http => terminal::print(&http::page())?,
         Page::Metrics => terminal::print(&metrics()?)?,
+        Page::StoreCommands => terminal::print(&store_commands::page())?,
     }
     Ok(ExitCode::SUCCESS)
 }
