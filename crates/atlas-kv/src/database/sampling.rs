@@ -58,7 +58,6 @@ impl Database {
             let mut picked = self.sample(looks, random);
             picked.retain(|entry| entry.expire_ms().is_some());
             if !picked.is_empty() {
-                picked.truncate(count);
                 return picked;
             }
         }

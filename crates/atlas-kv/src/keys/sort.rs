@@ -165,26 +165,33 @@ fn elements(view: &View<'_>, key: &[u8], query: &Query<'_>) -> Result<Vec<Bytes>
             weight: Weight::Element,
         })
         .collect();
+    let mut scratch = Vec::new();
     for item in &mut weighed {
         item.weight = match (by, is_sorted_by_text) {
             (None, true) => Weight::Element,
             (None, false) => Weight::Number(weight(&item.element)?),
             (Some(pattern), true) => {
-                let text = look_up(view, pattern, &item.element);
+                let text = look_up(view, pattern, &item.element, &mut scratch);
                 Weight::Text(text.map(|text| Bytes::from(&*text)))
             }
-            (Some(pattern), false) => match look_up(view, pattern, &item.element) {
+            (Some(pattern), false) => match look_up(view, pattern, &item.element, &mut scratch) {
                 None => Weight::Number(0.0),
                 Some(text) => Weight::Number(weight(&text)?),
             },
         };
     }
-    // Equals stay in the order they were in, either way.
-    if query.is_descending {
-        weighed.sort_by(|one, other| other.compare(one));
-    } else {
-        weighed.sort_by(Weighed::compare);
+    let order = |one: &Weighed, other: &Weighed| match query.is_descending {
+        false => one.compare(other),
+        true => other.compare(one),
+    };
+    // What is behind the last that is wanted need not be in order. Elements of equal texts stay in the order they were
+    // in, so with those all have to be sorted; others are equal only if they are the same.
+    let has_equals = by.is_some() && is_sorted_by_text;
+    if !has_equals && (1..weighed.len()).contains(&range.end) {
+        weighed.select_nth_unstable_by(range.end - 1, order);
+        weighed.truncate(range.end);
     }
+    weighed.sort_by(order);
     let wanted = weighed.into_iter().take(range.end).skip(range.start);
     Ok(wanted.map(|item| item.element).collect())
 }
@@ -233,8 +240,13 @@ fn weight(text: &[u8]) -> Result<f64, Error> {
 }
 
 /// What a pattern of `BY` or `GET` finds for an element: the string at the key that the pattern becomes with the element
-/// in place of its first star, or the field of the hash there that stands behind `->`.
-fn look_up<'v>(view: &View<'v>, pattern: &[u8], element: &'v [u8]) -> Option<Cow<'v, [u8]>> {
+/// in place of its first star, or the field of the hash there that stands behind `->`. The key is put together in `key`.
+fn look_up<'v>(
+    view: &View<'v>,
+    pattern: &[u8],
+    element: &'v [u8],
+    key: &mut Vec<u8>,
+) -> Option<Cow<'v, [u8]>> {
     if pattern == b"#" {
         return Some(Cow::Borrowed(element));
     }
@@ -245,8 +257,11 @@ fn look_up<'v>(view: &View<'v>, pattern: &[u8], element: &'v [u8]) -> Option<Cow
         Some(arrow) if arrow + 2 < after.len() => (&after[..arrow], Some(&after[arrow + 2..])),
         _ => (after, None),
     };
-    let key = [before, element, after].concat();
-    match (view.entry(&key)?.value(), field) {
+    key.clear();
+    key.extend_from_slice(before);
+    key.extend_from_slice(element);
+    key.extend_from_slice(after);
+    match (view.entry(key)?.value(), field) {
         (ValueRef::Object(Object::Hash(hash)), Some(field)) => hash.get(field).map(Cow::Borrowed),
         (ValueRef::String(text), None) => Some(Cow::Borrowed(text)),
         (ValueRef::Integer(integer), None) => {
@@ -264,12 +279,13 @@ fn answer(
 ) -> Result<(), Error> {
     let elements = elements(view, key, query)?;
     reply.array(elements.len() * query.get.len().max(1));
+    let mut scratch = Vec::new();
     for element in &elements {
         if query.get.is_empty() {
             reply.bulk(element);
         }
         for pattern in &query.get {
-            match look_up(view, pattern, element) {
+            match look_up(view, pattern, element, &mut scratch) {
                 Some(found) => reply.bulk(&found),
                 None => reply.null(),
             }
@@ -307,9 +323,10 @@ fn sort(
     let mut found: Vec<Bytes> = Vec::new();
     if !query.get.is_empty() {
         let view = context.view();
+        let mut scratch = Vec::new();
         for element in &elements {
             for pattern in &query.get {
-                let text = look_up(&view, pattern, element).unwrap_or_default();
+                let text = look_up(&view, pattern, element, &mut scratch).unwrap_or_default();
                 found.push(Bytes::from(&*text));
             }
         }
