@@ -8,6 +8,7 @@ use crate::database::Database;
 use crate::digest::Digest;
 use crate::effects::{Change, Class, Effects, Garbage, Interest, Waste};
 use crate::entry::Entry;
+use crate::lookups::Lookups;
 use crate::random::Random;
 use crate::settings::{Access, Settings};
 use crate::slice::Slice;
@@ -66,6 +67,7 @@ pub struct Keyspace {
     pub(crate) walk: Option<Walk>,
     pub(crate) clock_ms: i64,
     pub(crate) dice: Dice,
+    pub(crate) lookups: Lookups,
 }
 
 impl Keyspace {
@@ -78,6 +80,7 @@ impl Keyspace {
             walk: None,
             clock_ms: 0,
             dice: Dice::new(),
+            lookups: Lookups::default(),
         }
     }
 

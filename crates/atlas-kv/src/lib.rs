@@ -43,6 +43,7 @@ mod indexed;
 mod keys;
 mod keyspace;
 mod list;
+mod lookups;
 mod number;
 mod packed;
 mod paged;

@@ -57,11 +57,17 @@ impl<'a> View<'a> {
 
     /// The entry of a key, which counts as a use.
     pub(crate) fn entry(&self, key: &[u8]) -> Option<&'a Entry> {
-        let entry = self.peek(key)?;
+        let entry = self.peek(key);
         if let Some(access) = self.access {
-            self.keyspace.used(entry, access);
+            match entry {
+                Some(entry) => {
+                    self.keyspace.used(entry, access);
+                    self.keyspace.lookups.hit();
+                }
+                None => self.keyspace.lookups.miss(self.database, key),
+            }
         }
-        Some(entry)
+        entry
     }
 
     /// The entry of a key, unused.
