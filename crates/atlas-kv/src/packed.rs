@@ -44,6 +44,18 @@ impl Pairs {
         })
     }
 
+    /// Where the pair at a position below [`Self::len`] lies.
+    pub(crate) fn place_at(&self, position: usize) -> Option<Place> {
+        let mut start = 0;
+        for _ in 0..position {
+            let (_, value) = text_at(&self.bytes, start)?;
+            (_, start) = text_at(&self.bytes, value)?;
+        }
+        let (_, value) = text_at(&self.bytes, start)?;
+        let (_, end) = text_at(&self.bytes, value)?;
+        Some(Place { start, value, end })
+    }
+
     pub(crate) fn find(&self, name: &[u8]) -> Option<Place> {
         let mut start = 0;
         loop {
@@ -54,6 +66,10 @@ impl Pairs {
             }
             start = end;
         }
+    }
+
+    pub(crate) fn name(&self, place: Place) -> &[u8] {
+        text_at(&self.bytes, place.start).map_or(&[], |(name, _)| name)
     }
 
     pub(crate) fn value(&self, place: Place) -> &[u8] {
@@ -103,10 +119,10 @@ impl Pairs {
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, LoadError> {
         let mut pairs = Self::default();
         for _ in 0..reader.integer("a length")? {
-            let name = reader.bytes("a field")?;
-            let value = reader.bytes("a field's value")?;
+            let name = reader.bytes("a name")?;
+            let value = reader.bytes("a name's value")?;
             if pairs.find(name).is_some() {
-                return Err(reader.impossible("a field twice"));
+                return Err(reader.impossible("a name twice"));
             }
             pairs.push(name, value);
         }
@@ -210,6 +226,12 @@ mod tests {
                     .collect();
                 prop_assert_eq!(&held, &model);
                 prop_assert_eq!(pairs.len(), model.len());
+                for (position, (name, value)) in model.iter().enumerate() {
+                    let place = pairs.place_at(position).unwrap();
+                    prop_assert_eq!(pairs.name(place), &**name);
+                    prop_assert_eq!(pairs.value(place), &**value);
+                }
+                prop_assert!(pairs.place_at(model.len()).is_none());
             }
             let mut out = Vec::new();
             pairs.encode(&mut out);

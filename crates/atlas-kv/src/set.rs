@@ -1,16 +1,18 @@
 //! Sets: members without values.
+//!
+//! Few integers are kept as numbers, few other members in one run of bytes; more are a dense array with an index.
 
 mod algebra;
+mod collection;
 mod commands;
 mod integers;
 mod picking;
 
 use crate::Reply;
 use crate::bytes::Bytes;
-use crate::codec::{LoadError, Reader};
-use crate::digest::Digest;
 use crate::indexed::{Indexed, Named};
 use crate::number::{Decimal, integer};
+use crate::packed::Pairs;
 use crate::paged::Paged;
 use crate::set::integers::Integers;
 use crate::settings::Settings;
@@ -22,21 +24,16 @@ pub(crate) use commands::COMMANDS;
 /// Up to this many integers are kept as numbers in their order: that takes a third of the memory, and more would make
 /// inserting slow, whatever a set of them is called.
 const INTEGERS_MAX: usize = 512;
-/// Sets up to this many members and bytes are written with their entry.
-const SMALL_MEMBERS_MAX: usize = 64;
-const SMALL_BYTES_MAX: usize = 4096;
-
-/// Marks of an encoding in snapshots.
-const INTSET: u8 = 1;
-const INTEGERS: u8 = 2;
-
+/// Up to this many other members and bytes lie in one run, which is walked through.
+const PACKED_MEMBERS_MAX: usize = 64;
+const PACKED_BYTES_MAX: usize = 1024;
 impl Named for Bytes {
     fn name(&self) -> &[u8] {
         self
     }
 }
 
-/// Members in the order of their history, or few integers in theirs.
+/// Members in the order of their history, or integers in theirs.
 #[derive(Debug)]
 pub(crate) struct Set {
     object: ObjectId,
@@ -48,6 +45,8 @@ pub(crate) struct Set {
 #[derive(Debug)]
 enum Members {
     Integers(Integers),
+    /// Members as names without values.
+    Packed(Pairs),
     Texts(Texts),
 }
 
@@ -115,12 +114,7 @@ impl Set {
             Some(integers) if integers.len() <= INTEGERS_MAX => {
                 Members::Integers(Integers::of(integers, epoch))
             }
-            _ => Members::Texts(Texts::of(
-                members
-                    .iter()
-                    .map(|member| member.with_bytes(|member| Bytes::from(member))),
-                epoch,
-            )),
+            _ => Members::of(members.iter().copied(), epoch),
         };
         Self {
             object,
@@ -132,7 +126,7 @@ impl Set {
     /// Puts the members that `other` has too before the rest, in its order: a scan that began with `other`, whose place
     /// this set is about to take, then misses none of them. Only for a set that was just made.
     pub(crate) fn keep_places(&mut self, other: &Self) {
-        // Few integers are scanned at once: nothing can be missed.
+        // What has no places is scanned at once: nothing can be missed.
         if let (Members::Texts(held), Members::Texts(other)) = (&mut self.members, &other.members) {
             held.members
                 .lead_with(other.members.iter().map(Bytes::as_slice));
@@ -144,6 +138,7 @@ impl Set {
             Members::Integers(integers) => {
                 integer(member).is_some_and(|integer| integers.position(integer).is_ok())
             }
+            Members::Packed(pairs) => pairs.find(member).is_some(),
             Members::Texts(texts) => texts.members.contains(member),
         }
     }
@@ -152,6 +147,9 @@ impl Set {
     pub(crate) fn position(&self, member: Member<'_>) -> Option<usize> {
         match &self.members {
             Members::Integers(integers) => integers.position(member.integer()?).ok(),
+            Members::Packed(pairs) => {
+                member.with_bytes(|member| pairs.iter().position(|(other, _)| other == member))
+            }
             Members::Texts(texts) => member.with_bytes(|member| texts.members.look(member).ok()),
         }
     }
@@ -160,6 +158,10 @@ impl Set {
     pub(crate) fn at(&self, position: usize) -> Option<Member<'_>> {
         match &self.members {
             Members::Integers(integers) => integers.get(position).map(Member::Integer),
+            Members::Packed(pairs) => {
+                let place = pairs.place_at(position)?;
+                Some(Member::Text(pairs.name(place)))
+            }
             Members::Texts(texts) => texts
                 .members
                 .get(position)
@@ -167,22 +169,14 @@ impl Set {
         }
     }
 
-    /// The members: integers lowest first, others oldest first as far as removals have not moved them.
+    /// The members: integers lowest first, others oldest first as far as removals from many have not moved them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Member<'_>> {
-        let (integers, texts) = match &self.members {
-            Members::Integers(integers) => (Some(integers), None),
-            Members::Texts(texts) => (None, Some(texts)),
-        };
-        let integers = integers.into_iter().flat_map(Integers::iter);
-        let texts = texts.into_iter().flat_map(|texts| texts.members.iter());
-        integers
-            .map(Member::Integer)
-            .chain(texts.map(|text| Member::Text(text)))
+        self.members.iter()
     }
 
     /// True if it has no places that last: a scan answers all of it to its first call.
     pub(crate) fn is_scanned_at_once(&self) -> bool {
-        matches!(self.members, Members::Integers(_))
+        !matches!(self.members, Members::Texts(_))
     }
 
     /// Adds a member; true if it is new.
@@ -202,9 +196,24 @@ impl Set {
                 None => self.is_intset = false,
             }
             integers.emit(self.object, slice);
-            let texts = integers
-                .iter()
-                .map(|integer| Bytes::from(Decimal::new(integer).as_bytes()));
+            self.members = Members::of(integers.iter().map(Member::Integer), slice.epoch());
+        }
+        let is_intset = self.is_intset
+            && (self.len() as u64) < settings.set_intset_entries_max
+            && integer(member).is_some();
+        if let Members::Packed(pairs) = &mut self.members {
+            if pairs.find(member).is_some() {
+                return false;
+            }
+            if pairs.len() < PACKED_MEMBERS_MAX
+                && pairs.bytes_len() + member.len() <= PACKED_BYTES_MAX
+            {
+                pairs.push(member, &[]);
+                self.is_intset = is_intset;
+                return true;
+            }
+            // A snapshot in the making has the packed form already: it was written with the entry before this change.
+            let texts = pairs.iter().map(|(member, _)| member.into());
             self.members = Members::Texts(Texts::of(texts, slice.epoch()));
         }
         let Members::Texts(texts) = &mut self.members else {
@@ -213,10 +222,7 @@ impl Set {
         let Err(absent) = texts.members.look(member) else {
             return false;
         };
-        let length = texts.members.len() as u64 + 1;
-        self.is_intset = self.is_intset
-            && length <= settings.set_intset_entries_max
-            && integer(member).is_some();
+        self.is_intset = is_intset;
         let member = Bytes::from(member);
         texts.apart_bytes += member.apart_bytes();
         let owner = Owner::Object(self.object);
@@ -226,9 +232,16 @@ impl Set {
 
     /// Removes a member; true if it was there.
     pub(crate) fn remove(&mut self, member: &[u8], slice: &mut Slice) -> bool {
-        let position = match &self.members {
+        let position = match &mut self.members {
             Members::Integers(integers) => {
                 integer(member).and_then(|integer| integers.position(integer).ok())
+            }
+            Members::Packed(pairs) => {
+                let place = pairs.find(member);
+                if let Some(place) = place {
+                    pairs.remove(place);
+                }
+                return place.is_some();
             }
             Members::Texts(texts) => texts.members.look(member).ok(),
         };
@@ -241,6 +254,12 @@ impl Set {
             Members::Integers(integers) => integers
                 .remove(position, self.object, slice)
                 .map(|integer| Bytes::from(Decimal::new(integer).as_bytes())),
+            Members::Packed(pairs) => {
+                let place = pairs.place_at(position)?;
+                let removed = Bytes::from(pairs.name(place));
+                pairs.remove(place);
+                Some(removed)
+            }
             Members::Texts(texts) => {
                 let owner = Owner::Object(self.object);
                 let removed = texts.members.remove(position, owner, slice)?;
@@ -253,21 +272,57 @@ impl Set {
     /// Makes it an integer set again where a set made of its members would be one, as Redis does where it makes a new
     /// set of what is left.
     pub(crate) fn remake(&mut self, settings: &Settings, slice: &mut Slice) {
-        let Members::Texts(texts) = &mut self.members else {
-            return;
-        };
-        if texts.members.len() as u64 > settings.set_intset_entries_max {
+        let is_few = self.len() as u64 <= settings.set_intset_entries_max;
+        if matches!(self.members, Members::Integers(_)) || !is_few {
             return;
         }
-        let integers: Option<Vec<i64>> =
-            texts.members.iter().map(|member| integer(member)).collect();
+        let integers: Option<Vec<i64>> = self.iter().map(Member::integer).collect();
         let Some(integers) = integers else { return };
         self.is_intset = true;
-        if integers.len() <= INTEGERS_MAX {
+        if integers.len() > INTEGERS_MAX {
+            return;
+        }
+        if let Members::Texts(texts) = &mut self.members {
             let owner = Owner::Object(self.object);
             texts.members.emit(0, owner, slice, usize::MAX);
-            self.members = Members::Integers(Integers::of(integers, slice.epoch()));
         }
+        self.members = Members::Integers(Integers::of(integers, slice.epoch()));
+    }
+}
+
+impl Members {
+    /// Different members, packed if they are few and short.
+    fn of<'m>(members: impl Iterator<Item = Member<'m>> + Clone, epoch: u32) -> Self {
+        let (mut count, mut bytes) = (0, 0);
+        for member in members.clone() {
+            count += 1;
+            bytes += member.with_bytes(<[u8]>::len);
+            if count > PACKED_MEMBERS_MAX || bytes > PACKED_BYTES_MAX {
+                let texts = members.map(|member| member.with_bytes(|member| member.into()));
+                return Self::Texts(Texts::of(texts, epoch));
+            }
+        }
+        let mut pairs = Pairs::default();
+        for member in members {
+            member.with_bytes(|member| pairs.push(member, &[]));
+        }
+        Self::Packed(pairs)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Member<'_>> {
+        let (mut integers, mut packed, mut texts) = (None, None, None);
+        match self {
+            Self::Integers(held) => integers = Some(held),
+            Self::Packed(held) => packed = Some(held),
+            Self::Texts(held) => texts = Some(held),
+        }
+        let integers = integers.into_iter().flat_map(Integers::iter);
+        let packed = packed.into_iter().flat_map(Pairs::iter);
+        let texts = texts.into_iter().flat_map(|texts| texts.members.iter());
+        integers
+            .map(Member::Integer)
+            .chain(packed.map(|(member, _)| Member::Text(member)))
+            .chain(texts.map(|text| Member::Text(text)))
     }
 }
 
@@ -285,175 +340,6 @@ impl Texts {
     fn finish_loading(&mut self) -> bool {
         self.apart_bytes = self.members.iter().map(Bytes::apart_bytes).sum();
         self.members.finish_loading()
-    }
-}
-
-impl Collection for Set {
-    const TAG: u8 = 2;
-
-    fn len(&self) -> usize {
-        match &self.members {
-            Members::Integers(integers) => integers.len(),
-            Members::Texts(texts) => texts.members.len(),
-        }
-    }
-
-    fn encoding(&self) -> &'static str {
-        if self.is_intset {
-            "intset"
-        } else {
-            "hashtable"
-        }
-    }
-
-    fn memory_bytes(&self) -> usize {
-        let members = match &self.members {
-            Members::Integers(integers) => integers.memory_bytes(),
-            Members::Texts(texts) => texts.members.memory_bytes() + texts.apart_bytes,
-        };
-        size_of::<Self>() + members
-    }
-
-    fn is_small(&self) -> bool {
-        let apart_bytes = match &self.members {
-            Members::Integers(_) => 0,
-            Members::Texts(texts) => texts.apart_bytes,
-        };
-        self.len() <= SMALL_MEMBERS_MAX && apart_bytes <= SMALL_BYTES_MAX
-    }
-
-    fn encode_small(&mut self, out: &mut Vec<u8>, epoch: u32) {
-        self.encode_head(out);
-        match &mut self.members {
-            Members::Integers(integers) => integers.encode_inline(out, epoch),
-            Members::Texts(texts) => texts.members.encode_inline(out, epoch),
-        }
-    }
-
-    fn decode_small(reader: &mut Reader<'_>, object: ObjectId) -> Result<Self, LoadError> {
-        let mut set = Self::unloaded(object);
-        set.decode_head(reader)?;
-        match &mut set.members {
-            Members::Integers(integers) => *integers = Integers::decode(reader)?,
-            Members::Texts(texts) => texts.members = Indexed::decode_inline(reader)?,
-        }
-        if set.finish_loading() {
-            Ok(set)
-        } else {
-            Err(reader.impossible("a member twice"))
-        }
-    }
-
-    fn object(&self) -> ObjectId {
-        self.object
-    }
-
-    fn encode_head(&self, out: &mut Vec<u8>) {
-        let kept = match self.members {
-            Members::Integers(_) => INTEGERS,
-            Members::Texts(_) => 0,
-        };
-        out.push(kept | if self.is_intset { INTSET } else { 0 });
-    }
-
-    fn decode_head(&mut self, reader: &mut Reader<'_>) -> Result<(), LoadError> {
-        let head = reader.byte("a set's encoding")?;
-        self.is_intset = head & INTSET != 0;
-        let is_integers = head & INTEGERS != 0;
-        // Behind pages the head must say what they were; before them it says what they will be.
-        match &self.members {
-            Members::Integers(held) if !is_integers && held.len() == 0 => {
-                self.members = Members::Texts(Texts::default());
-            }
-            Members::Integers(_) if !is_integers => {
-                return Err(reader.impossible("a set's members of another encoding"));
-            }
-            Members::Texts(_) if is_integers => {
-                return Err(reader.impossible("a set's members of another encoding"));
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn unloaded(object: ObjectId) -> Self {
-        Self {
-            object,
-            members: Members::Integers(Integers::default()),
-            is_intset: true,
-        }
-    }
-
-    fn emit(&mut self, slice: &mut Slice, page: usize, budget_bytes: usize) -> Option<usize> {
-        match &mut self.members {
-            Members::Integers(integers) => {
-                if integers.has_unwritten(slice) && slice.bytes() >= budget_bytes {
-                    return Some(page);
-                }
-                integers.emit(self.object, slice);
-                None
-            }
-            Members::Texts(texts) => {
-                let owner = Owner::Object(self.object);
-                texts.members.emit(page, owner, slice, budget_bytes)
-            }
-        }
-    }
-
-    fn has_unwritten(&self, slice: &Slice) -> bool {
-        match &self.members {
-            Members::Integers(integers) => integers.has_unwritten(slice),
-            Members::Texts(texts) => texts.members.has_unwritten(slice),
-        }
-    }
-
-    fn load_page(&mut self, reader: &mut Reader<'_>) -> Result<(), LoadError> {
-        let is_integers = integers::is_next(reader)?;
-        match &mut self.members {
-            Members::Integers(held) if held.len() == 0 => {
-                if is_integers {
-                    *held = Integers::load(reader)?;
-                    return Ok(());
-                }
-                let mut texts = Texts::default();
-                texts.members.load_page(reader)?;
-                self.members = Members::Texts(texts);
-                Ok(())
-            }
-            Members::Texts(texts) if !is_integers => texts.members.load_page(reader),
-            _ => Err(reader.impossible("a set's members of two encodings")),
-        }
-    }
-
-    fn finish_loading(&mut self) -> bool {
-        match &mut self.members {
-            Members::Integers(_) => true,
-            Members::Texts(texts) => texts.finish_loading(),
-        }
-    }
-
-    fn digest(&self, digest: &mut Digest) {
-        digest.integer(self.len() as u64);
-        for member in self.iter() {
-            member.with_bytes(|member| digest.bytes(member));
-        }
-    }
-
-    fn duplicate(&self, slice: &mut Slice) -> Self {
-        let epoch = slice.epoch();
-        let members = match &self.members {
-            Members::Integers(integers) => {
-                Members::Integers(Integers::of(integers.iter().collect(), epoch))
-            }
-            Members::Texts(texts) => {
-                Members::Texts(Texts::of(texts.members.iter().cloned(), epoch))
-            }
-        };
-        Self {
-            object: slice.object(Self::TAG),
-            members,
-            is_intset: self.is_intset,
-        }
     }
 }
 

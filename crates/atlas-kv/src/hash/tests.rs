@@ -424,8 +424,10 @@ fn model(hash: &mut HashMap<String, String>, words: &[String]) -> Answer {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
-    fn a_hash_acts_as_a_map(commands in prop::collection::vec(command(), 0..150)) {
+    fn a_hash_acts_as_a_map(commands in prop::collection::vec(command(), 0..100)) {
         let mut stage = Stage::new();
         let mut expected = HashMap::new();
         for words in commands {

@@ -38,7 +38,7 @@ impl Integers {
         self.sorted.get(position).copied()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = i64> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = i64> + Clone {
         self.sorted.iter().copied()
     }
 

@@ -21,6 +21,13 @@ fn stage() -> Stage {
     stage
 }
 
+/// Makes a set one that keeps its members in places: a long one comes and goes.
+fn spread(stage: &mut Stage, key: &str) {
+    let long = "x".repeat(2000);
+    stage.run_bytes(["sadd", key, &long]);
+    stage.run_bytes(["srem", key, &long]);
+}
+
 /// What `OBJECT ENCODING` would say.
 fn encoding(stage: &Stage, key: &str) -> &'static str {
     let moment = Moment {

@@ -151,6 +151,8 @@ fn sets() -> impl Strategy<Value = Vec<BTreeSet<String>>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn operations_act_as_on_sets(sets in sets(), again in any::<prop::sample::Index>()) {
         let mut stage = Stage::with(intset_max(20));

@@ -9,6 +9,12 @@ use super::*;
 #[test]
 fn a_set_is_walked_through() {
     let mut stage = stage();
+    // Few members are answered at once, whatever the count.
+    stage.check(&[
+        ("sscan w 0 count 1", "[0 [a b c]]"),
+        ("sscan w 1", "[0 [a b c]]"),
+    ]);
+    spread(&mut stage, "w");
     stage.check(&[
         ("sscan i 0 count 1", "[0 [1 2 3]]"),
         ("sscan i 7", "[0 [1 2 3]]"),
