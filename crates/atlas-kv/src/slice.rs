@@ -10,7 +10,7 @@ use crate::codec::{LoadError, Reader, put_integer};
 /// A piece of a snapshot: its kind says who can read the payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// What the payload is; see `docs/formats/snapshot.md`.
+    /// What the payload is; see `docs/formats/state.md`.
     pub kind: u16,
     /// The bytes.
     pub payload: Vec<u8>,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 
 mod determinism;
+mod golden;
 mod grammar;
 mod history;
 mod transcript;
