@@ -186,6 +186,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn every_key_expires_when_due_and_none_before(steps in prop::collection::vec(step(), 1..80)) {
         let mut stage = Stage::new();

@@ -87,16 +87,11 @@ fn a_hostile_pattern_is_bounded() {
     let pattern = format!("{}b", "a*".repeat(30_000));
     stage.run_bytes(["keys", pattern.as_str()]);
     let piece = format!("*{}b", "a".repeat(30_000));
-    for command in [
-        vec!["keys", piece.as_str()],
-        vec!["scan", "0", "count", "10", "match", piece.as_str()],
-    ] {
-        let answer = stage.run_bytes(command);
-        assert_eq!(
-            shown(&answer),
-            "-ERR the pattern takes too many steps to compare"
-        );
-    }
+    let answer = stage.run_bytes(["scan", "0", "match", piece.as_str()]);
+    assert_eq!(
+        shown(&answer),
+        "-ERR the pattern takes too many steps to compare"
+    );
 }
 
 #[test]
@@ -156,6 +151,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn every_key_that_stays_is_answered(steps in prop::collection::vec(step(), 1..150)) {
         let mut stage = Stage::new();
