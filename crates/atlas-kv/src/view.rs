@@ -70,7 +70,19 @@ impl<'a> View<'a> {
         entry
     }
 
-    /// The entry of a key, unused.
+    /// The entry of a key that is asked for without being used (`EXISTS`, `TTL`): counted, its mark stays.
+    pub(crate) fn look(&self, key: &[u8]) -> Option<&'a Entry> {
+        let entry = self.peek(key);
+        if self.access.is_some() {
+            match entry {
+                Some(_) => self.keyspace.lookups.hit(),
+                None => self.keyspace.lookups.miss(self.database, key),
+            }
+        }
+        entry
+    }
+
+    /// The entry of a key, neither used nor counted.
     pub(crate) fn peek(&self, key: &[u8]) -> Option<&'a Entry> {
         let database = self.keyspace.databases.get(self.database as usize)?;
         let place = Place::of(key);

@@ -92,7 +92,7 @@ fn del(
 
 fn exists(view: &View<'_>, arguments: &Arguments<'_>, reply: &mut dyn Reply) -> Result<(), Error> {
     let keys = arguments.skip(1);
-    let count = keys.iter().filter(|key| view.exists(key)).count();
+    let count = keys.iter().filter(|key| view.look(key).is_some()).count();
     reply.integer(count as i64);
     Ok(())
 }
@@ -109,7 +109,7 @@ fn type_name(
     arguments: &Arguments<'_>,
     reply: &mut dyn Reply,
 ) -> Result<(), Error> {
-    let entry = view.peek(arguments.at(1));
+    let entry = view.look(arguments.at(1));
     reply.simple(entry.map_or("none", |entry| entry.value().type_name()));
     Ok(())
 }

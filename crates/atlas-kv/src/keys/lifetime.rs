@@ -183,7 +183,7 @@ fn time_left(
     reply: &mut dyn Reply,
     form: Form,
 ) -> Result<(), Error> {
-    let answer = match view.peek(arguments.at(1)).map(|entry| entry.expire_ms()) {
+    let answer = match view.look(arguments.at(1)).map(|entry| entry.expire_ms()) {
         None => -2,
         Some(None) => -1,
         Some(Some(at_ms)) => {

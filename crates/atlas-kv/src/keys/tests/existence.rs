@@ -92,3 +92,24 @@ fn the_one_key_that_stays_is_picked_among_expired_ones() {
         check(&mut stage, &[("randomkey", "stays")]);
     }
 }
+
+#[test]
+fn asking_counts_and_is_no_use() {
+    let mut stage = Stage::new();
+    stage.run("set a 1");
+    stage.now_ms += 5_000;
+    for (line, counts) in [
+        ("exists a b", (1, 1)),
+        ("type a", (2, 1)),
+        ("ttl b", (2, 2)),
+        ("pexpiretime a", (3, 2)),
+        // How a key is kept is nobody's reading it.
+        ("object encoding b", (3, 2)),
+        ("memory usage a", (3, 2)),
+        ("scan 0", (3, 2)),
+    ] {
+        stage.run(line);
+        assert_eq!(stage.keyspace.lookups(), counts, "{line}");
+    }
+    check(&mut stage, &[("object idletime a", ":5")]);
+}
