@@ -9,6 +9,7 @@ use crate::Error;
 use crate::bytes::Bytes;
 use crate::codec::{LoadError, Reader, put_bytes};
 use crate::digest::Digest;
+use crate::either::Either;
 use crate::indexed::{Indexed, Named};
 use crate::packed::Pairs;
 use crate::paged::{Item, Paged};
@@ -107,13 +108,12 @@ impl Hash {
 
     /// Fields and their values, oldest first as far as removals from many have not moved them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let (packed, indexed) = match &self.fields {
-            Fields::Packed(pairs) => (Some(pairs.iter()), None),
-            Fields::Indexed { fields, .. } => (None, Some(fields.iter())),
-        };
-        let indexed = indexed.into_iter().flatten();
-        let indexed = indexed.map(|field| (&*field.name, &*field.value));
-        packed.into_iter().flatten().chain(indexed)
+        match &self.fields {
+            Fields::Packed(pairs) => Either::Left(pairs.iter()),
+            Fields::Indexed { fields, .. } => {
+                Either::Right(fields.iter().map(|field| (&*field.name, &*field.value)))
+            }
+        }
     }
 
     /// The field at a position below [`Collection::len`], and its value.

@@ -32,6 +32,7 @@ mod context;
 mod database;
 mod digest;
 mod effects;
+mod either;
 mod entry;
 mod error;
 mod eviction;

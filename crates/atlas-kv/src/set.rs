@@ -10,6 +10,7 @@ mod picking;
 
 use crate::Reply;
 use crate::bytes::Bytes;
+use crate::either::Either;
 use crate::indexed::{Indexed, Named};
 use crate::number::{Decimal, integer};
 use crate::packed::Pairs;
@@ -310,19 +311,17 @@ impl Members {
     }
 
     fn iter(&self) -> impl Iterator<Item = Member<'_>> {
-        let (mut integers, mut packed, mut texts) = (None, None, None);
         match self {
-            Self::Integers(held) => integers = Some(held),
-            Self::Packed(held) => packed = Some(held),
-            Self::Texts(held) => texts = Some(held),
+            Self::Integers(integers) => Either::Left(integers.iter().map(Member::Integer)),
+            Self::Packed(pairs) => {
+                let members = pairs.iter().map(|(member, _)| Member::Text(member));
+                Either::Right(Either::Left(members))
+            }
+            Self::Texts(texts) => {
+                let members = texts.members.iter().map(|text| Member::Text(text));
+                Either::Right(Either::Right(members))
+            }
         }
-        let integers = integers.into_iter().flat_map(Integers::iter);
-        let packed = packed.into_iter().flat_map(Pairs::iter);
-        let texts = texts.into_iter().flat_map(|texts| texts.members.iter());
-        integers
-            .map(Member::Integer)
-            .chain(packed.map(|(member, _)| Member::Text(member)))
-            .chain(texts.map(|text| Member::Text(text)))
     }
 }
 

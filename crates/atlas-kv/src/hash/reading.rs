@@ -92,9 +92,11 @@ pub(super) fn hgetall(
 ) -> Result<(), Error> {
     let hash = view.hash(arguments.at(1))?;
     reply.map(hash.map_or(0, Hash::len));
-    for (name, value) in hash.into_iter().flat_map(Hash::iter) {
-        reply.bulk(name);
-        reply.bulk(value);
+    if let Some(hash) = hash {
+        hash.iter().for_each(|(name, value)| {
+            reply.bulk(name);
+            reply.bulk(value);
+        });
     }
     Ok(())
 }
@@ -123,8 +125,8 @@ fn answer_all(
 ) -> Result<(), Error> {
     let hash = view.hash(arguments.at(1))?;
     reply.array(hash.map_or(0, Hash::len));
-    for field in hash.into_iter().flat_map(Hash::iter) {
-        reply.bulk(of(field));
+    if let Some(hash) = hash {
+        hash.iter().for_each(|field| reply.bulk(of(field)));
     }
     Ok(())
 }

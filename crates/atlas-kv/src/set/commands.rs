@@ -346,8 +346,8 @@ fn smembers(
 ) -> Result<(), Error> {
     let set = view.set(arguments.at(1))?;
     reply.set(set.map_or(0, Set::len));
-    for member in set.into_iter().flat_map(Set::iter) {
-        member.answer(reply);
+    if let Some(set) = set {
+        set.iter().for_each(|member| member.answer(reply));
     }
     Ok(())
 }
