@@ -270,7 +270,7 @@ impl Database {
         page: usize,
         slice: &mut Slice,
         budget_bytes: usize,
-    ) -> Vec<Vec<u8>> {
+    ) -> Vec<(Vec<u8>, usize)> {
         let owner = Owner::Part {
             database: self.sliced_as,
             part,
@@ -282,8 +282,8 @@ impl Database {
                 let left = entry
                     .object_mut()
                     .and_then(|object| object.emit(slice, 0, budget_bytes));
-                if left.is_some() {
-                    owing.push(entry.key().to_vec());
+                if let Some(page) = left {
+                    owing.push((entry.key().to_vec(), page));
                 }
             }
         }

@@ -303,7 +303,7 @@ impl Keyspace {
             if object.is_small() {
                 object.emit(&mut self.slice, 0, usize::MAX);
             } else if let Some(walk) = &mut self.walk {
-                walk.owing.push_back(Owing::Object(object));
+                walk.owing.push_back(Owing::Object(object, 0));
                 return;
             }
         }
@@ -319,7 +319,7 @@ impl Keyspace {
         }
         let sliced_as = self.databases[database as usize].sliced_as;
         if let Some(walk) = &mut self.walk {
-            walk.owing.push_back(Owing::Key(sliced_as, key.into()));
+            walk.owing.push_back(Owing::Key(sliced_as, key.into(), 0));
         }
     }
 

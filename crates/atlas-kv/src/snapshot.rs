@@ -22,10 +22,11 @@ pub(crate) struct Walk {
 /// What is still to be written, wherever it is now.
 #[derive(Debug)]
 pub(crate) enum Owing {
-    /// The collection at a key; the number is the database's when the snapshot began.
-    Key(u32, Box<[u8]>),
-    /// A collection that has no key any more.
-    Object(Box<Object>),
+    /// The collection at a key, from a page on; the number is the database's when the snapshot began. Pages before it have
+    /// been written or are born since, and stay so. A collection that comes to lie there instead is owed on its own.
+    Key(u32, Box<[u8]>, usize),
+    /// A collection that has no key any more, from a page on.
+    Object(Box<Object>, usize),
     /// A database that has been flushed, and the part and page to go on with.
     Database(Box<Database>, u32, usize),
 }
@@ -131,7 +132,7 @@ impl Keyspace {
                         database.emit_page(walk.part, walk.page, &mut self.slice, budget_bytes);
                     let keys = owing.into_iter();
                     walk.owing
-                        .extend(keys.map(|key| Owing::Key(number, key.into())));
+                        .extend(keys.map(|(key, page)| Owing::Key(number, key.into(), page)));
                     walk.page += 1;
                 }
             }
@@ -146,18 +147,18 @@ impl Keyspace {
         budget_bytes: usize,
     ) -> Option<Owing> {
         match owing {
-            Owing::Key(number, key) => {
+            Owing::Key(number, key, page) => {
                 let database = self
                     .databases
                     .iter_mut()
                     .find(|database| database.sliced_as == number)?;
                 let object = database.object_unsliced(&key)?;
-                let left = object.emit(&mut self.slice, 0, budget_bytes);
-                left.map(|_| Owing::Key(number, key))
+                let left = object.emit(&mut self.slice, page, budget_bytes);
+                left.map(|page| Owing::Key(number, key, page))
             }
-            Owing::Object(mut object) => {
-                let left = object.emit(&mut self.slice, 0, budget_bytes);
-                left.map(|_| Owing::Object(object))
+            Owing::Object(mut object, page) => {
+                let left = object.emit(&mut self.slice, page, budget_bytes);
+                left.map(|page| Owing::Object(object, page))
             }
             Owing::Database(mut database, part, page) => {
                 let pages = database.page_count(part)?;
@@ -167,10 +168,10 @@ impl Keyspace {
                 if self.slice.bytes() >= budget_bytes {
                     return Some(Owing::Database(database, part, page));
                 }
-                for key in database.emit_page(part, page, &mut self.slice, budget_bytes) {
+                for (key, page) in database.emit_page(part, page, &mut self.slice, budget_bytes) {
                     // Nobody can reach these any more: they are taken along.
                     if let Some(object) = database.take_object(&key) {
-                        walk.owing.push_back(Owing::Object(object));
+                        walk.owing.push_back(Owing::Object(object, page));
                     }
                 }
                 Some(Owing::Database(database, part, page + 1))
