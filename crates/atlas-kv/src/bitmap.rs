@@ -133,11 +133,12 @@ fn setbit(
     let key = arguments.at(1);
     let (offset, is_one) = setting(arguments, context.settings().string_bytes_max)?;
     let position = (offset / 8) as usize;
-    let before = context.string(key)?;
+    let sought = context.seek(key);
+    let before = context.string_at(sought)?;
     let was_one = before.as_deref().is_some_and(|bytes| bit(bytes, offset));
     let is_longer = before.is_none_or(|bytes| bytes.len() <= position);
     if is_longer || was_one != is_one {
-        context.edit_string(key, position..position + 1, |part| {
+        context.edit_string_at(sought, key, position..position + 1, |part| {
             for byte in part {
                 *byte = *byte & !mask(offset) | if is_one { mask(offset) } else { 0 };
             }

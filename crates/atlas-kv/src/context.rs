@@ -11,7 +11,7 @@ use crate::keyspace::Keyspace;
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::slice::Slice;
-use crate::value::{Object, Value};
+use crate::value::{Object, Value, ValueRef};
 use crate::view::View;
 
 /// The state as a command acts on it: one database selected, at the moment that its record names, with random numbers
@@ -35,6 +35,20 @@ pub(crate) struct Held<'a> {
     pub(crate) object: &'a mut Object,
     pub(crate) slice: &'a mut Slice,
     pub(crate) settings: &'a Settings,
+}
+
+/// Where [`Context::seek`] looked for a key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sought {
+    place: Place,
+    position: Option<u32>,
+}
+
+impl Sought {
+    /// True if there is the key.
+    pub(crate) fn is_found(self) -> bool {
+        self.position.is_some()
+    }
 }
 
 /// What becomes of an entry's expiry when its value is set.
@@ -82,6 +96,12 @@ impl Context<'_> {
         self.entry_at(place, position)
     }
 
+    /// The value that [`Self::seek`] found.
+    pub(crate) fn value_at(&self, sought: Sought) -> Option<ValueRef<'_>> {
+        let entry = self.entry_at(sought.place, sought.position?)?;
+        Some(entry.value())
+    }
+
     /// The entry that [`Self::locate`] found.
     pub(crate) fn entry_at(&self, place: Place, position: u32) -> Option<&Entry> {
         let keyspace = &*self.keyspace;
@@ -122,13 +142,14 @@ impl Context<'_> {
         key: &[u8],
         make: impl FnOnce(&mut Slice) -> Object,
     ) -> Result<Held<'_>, Error> {
-        if let Some((place, position)) = self.locate(key) {
-            return self.held_at(place, position);
+        let sought = self.seek(key);
+        if let Some(position) = sought.position {
+            return self.held_at(sought.place, position);
         }
         let object = make(&mut self.keyspace.slice);
         let value = Value::Object(Box::new(object));
-        let (place, position) = self.insert(key, Expiry::Never, SetTo::Value(value));
-        self.held_at(place, position)
+        let position = self.insert(sought.place, key, Expiry::Never, SetTo::Value(value));
+        self.held_at(sought.place, position)
     }
 
     /// Hands a part of the string at `key` to `change`, and returns how long the string is. It is made longer with zeros
@@ -140,9 +161,22 @@ impl Context<'_> {
         part: Range<usize>,
         change: impl FnOnce(&mut [u8]),
     ) -> usize {
-        let (place, position) = match self.locate(key) {
-            Some(located) => located,
-            None => self.insert(key, Expiry::Never, SetTo::String(b"")),
+        let sought = self.seek(key);
+        self.edit_string_at(sought, key, part, change)
+    }
+
+    /// The same where [`Self::seek`] has looked already.
+    pub(crate) fn edit_string_at(
+        &mut self,
+        sought: Sought,
+        key: &[u8],
+        part: Range<usize>,
+        change: impl FnOnce(&mut [u8]),
+    ) -> usize {
+        let place = sought.place;
+        let position = match sought.position {
+            Some(position) => position,
+            None => self.insert(place, key, Expiry::Never, SetTo::String(b"")),
         };
         let keyspace = &mut *self.keyspace;
         keyspace.databases[self.database as usize]
@@ -154,12 +188,30 @@ impl Context<'_> {
     /// Sets a key to a value, whatever was there. The caller says what happened with [`Self::changed`] and
     /// [`Self::notify`].
     pub(crate) fn set(&mut self, key: &[u8], value: Value, expiry: Expiry) {
-        self.store(key, expiry, SetTo::Value(value));
+        let sought = self.seek(key);
+        self.set_at(sought, key, value, expiry);
+    }
+
+    /// The same where [`Self::seek`] has looked already.
+    pub(crate) fn set_at(&mut self, sought: Sought, key: &[u8], value: Value, expiry: Expiry) {
+        self.store(sought, key, expiry, SetTo::Value(value));
     }
 
     /// Sets a key to a string as it came, whatever was there.
     pub(crate) fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
-        self.store(key, expiry, SetTo::String(value));
+        let sought = self.seek(key);
+        self.set_string_at(sought, key, value, expiry);
+    }
+
+    /// The same where [`Self::seek`] has looked already.
+    pub(crate) fn set_string_at(
+        &mut self,
+        sought: Sought,
+        key: &[u8],
+        value: &[u8],
+        expiry: Expiry,
+    ) {
+        self.store(sought, key, expiry, SetTo::String(value));
     }
 
     /// Sets when the entry that [`Self::locate`] found expires.
@@ -189,6 +241,14 @@ impl Context<'_> {
         };
         self.remove_at(place, position);
         true
+    }
+
+    /// Removes the key that [`Self::seek`] found; true if it found it.
+    pub(crate) fn remove_sought(&mut self, sought: Sought) -> bool {
+        if let Some(position) = sought.position {
+            self.remove_at(sought.place, position);
+        }
+        sought.is_found()
     }
 
     /// Takes the value away from under its key, and when it was to expire.
@@ -268,18 +328,34 @@ impl Context<'_> {
 
     /// Where a key lies, until something is removed. A key whose time has come is removed.
     pub(crate) fn locate(&mut self, key: &[u8]) -> Option<(Place, u32)> {
+        let sought = self.seek(key);
+        Some((sought.place, sought.position?))
+    }
+
+    /// Where a key lies or would, until something is added or removed. A key whose time has come is removed.
+    pub(crate) fn seek(&mut self, key: &[u8]) -> Sought {
         let place = Place::of(key);
-        let database = self.keyspace.databases.get(self.database as usize)?;
-        let position = database.find(place, key)?;
-        if database.get(place, position)?.is_expired(self.now_ms) {
+        let mut sought = Sought {
+            place,
+            position: None,
+        };
+        let Some(database) = self.keyspace.databases.get(self.database as usize) else {
+            return sought;
+        };
+        let Some(position) = database.find(place, key) else {
+            return sought;
+        };
+        let entry = database.get(place, position);
+        if entry.is_some_and(|entry| entry.is_expired(self.now_ms)) {
             self.remove_at(place, position);
             self.effects.expired += 1;
             // As in Redis this is no change that anybody made.
             self.modified(key);
             self.notify(Class::EXPIRED, "expired", key);
-            return None;
+        } else {
+            sought.position = Some(position);
         }
-        Some((place, position))
+        sought
     }
 
     fn held_at(&mut self, place: Place, position: u32) -> Result<Held<'_>, Error> {
@@ -304,18 +380,19 @@ impl Context<'_> {
         let keyspace = &mut *self.keyspace;
         let removed =
             keyspace.databases[self.database as usize].remove(place, position, &mut keyspace.slice);
-        if let Some(Value::Object(object)) = removed.map(Entry::into_value) {
+        if let Some(object) = removed.and_then(|mut entry| entry.take_object()) {
             keyspace.discard(object, self.effects);
         }
     }
 
-    fn store(&mut self, key: &[u8], expiry: Expiry, value: SetTo<'_>) {
+    fn store(&mut self, sought: Sought, key: &[u8], expiry: Expiry, value: SetTo<'_>) {
         if let SetTo::Value(Value::Object(object)) = &value {
             let (keyspace, database) = (&mut *self.keyspace, self.database);
             keyspace.moved(object, database, key);
         }
-        let Some((place, position)) = self.locate(key) else {
-            self.insert(key, expiry, value);
+        let place = sought.place;
+        let Some(position) = sought.position else {
+            self.insert(place, key, expiry, value);
             return;
         };
         let keyspace = &mut *self.keyspace;
@@ -343,7 +420,7 @@ impl Context<'_> {
     }
 
     /// Adds a key that is not there.
-    fn insert(&mut self, key: &[u8], expiry: Expiry, value: SetTo<'_>) -> (Place, u32) {
+    fn insert(&mut self, place: Place, key: &[u8], expiry: Expiry, value: SetTo<'_>) -> u32 {
         let keyspace = &mut *self.keyspace;
         let slice = &mut keyspace.slice;
         let mut entry = match value {
@@ -354,10 +431,9 @@ impl Context<'_> {
         if let Expiry::At(expire_ms) = expiry {
             entry.set_expire_ms(Some(expire_ms));
         }
-        let place = Place::of(key);
         let position = keyspace.databases[self.database as usize].insert(place, entry, slice);
         self.notify(Class::NEW, "new", key);
-        (place, position)
+        position
     }
 }
 

@@ -50,7 +50,8 @@ fn count(
     by: i64,
 ) -> Result<(), Error> {
     let key = arguments.at(1);
-    let before = match context.entry(key).map(|entry| entry.value()) {
+    let sought = context.seek(key);
+    let before = match context.value_at(sought) {
         None => 0,
         Some(ValueRef::Integer(integer)) => integer,
         Some(ValueRef::String(bytes)) => number::integer(bytes).ok_or(Error::NotInteger)?,
@@ -59,7 +60,7 @@ fn count(
     let after = before
         .checked_add(by)
         .ok_or(Error::fixed("ERR increment or decrement would overflow"))?;
-    context.set(key, Value::Integer(after), Expiry::Keep);
+    context.set_at(sought, key, Value::Integer(after), Expiry::Keep);
     context.changed(key);
     context.notify(Class::STRING, "incrby", key);
     reply.integer(after);
@@ -72,7 +73,8 @@ pub(super) fn incrbyfloat(
     reply: &mut dyn Reply,
 ) -> Result<(), Error> {
     let key = arguments.at(1);
-    let before = match context.entry(key).map(|entry| entry.value()) {
+    let sought = context.seek(key);
+    let before = match context.value_at(sought) {
         None => LongDouble::ZERO,
         Some(ValueRef::Integer(integer)) => LongDouble::of_integer(integer),
         Some(ValueRef::String(bytes)) => LongDouble::read(bytes).ok_or(Error::NotFloat)?,
@@ -85,7 +87,7 @@ pub(super) fn incrbyfloat(
     let text = after.text();
     reply.bulk(text.as_bytes());
     // Kept as text, as in Redis: `OBJECT ENCODING` tells.
-    context.set(key, Value::String(text.into_bytes()), Expiry::Keep);
+    context.set_at(sought, key, Value::String(text.into_bytes()), Expiry::Keep);
     context.changed(key);
     context.notify(Class::STRING, "incrbyfloat", key);
     Ok(())

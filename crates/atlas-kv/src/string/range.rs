@@ -1,6 +1,6 @@
 //! Parts of strings: `GETRANGE`, `SETRANGE`, `APPEND`.
 
-use crate::context::Context;
+use crate::context::{Context, Expiry};
 use crate::effects::Class;
 use crate::view::View;
 use crate::{Arguments, Error, Reply, number};
@@ -44,15 +44,18 @@ pub(super) fn append(
     reply: &mut dyn Reply,
 ) -> Result<(), Error> {
     let (key, value) = (arguments.at(1), arguments.at(2));
-    let before = context.string(key)?.map(|bytes| bytes.len());
+    let sought = context.seek(key);
+    let before = context.string_at(sought)?.map(|bytes| bytes.len());
     let len = match before {
         None => {
-            context.set_string(key, value, crate::context::Expiry::Never);
+            context.set_string_at(sought, key, value, Expiry::Never);
             value.len()
         }
         Some(before) => {
             let len = checked_len(context, before, value.len())?;
-            context.edit_string(key, before..len, |place| place.copy_from_slice(value));
+            context.edit_string_at(sought, key, before..len, |place| {
+                place.copy_from_slice(value);
+            });
             len
         }
     };
@@ -72,13 +75,16 @@ pub(super) fn set(
     let Ok(offset) = usize::try_from(offset) else {
         return Err(Error::fixed("ERR offset is out of range"));
     };
-    let before = context.string(key)?.map_or(0, |bytes| bytes.len());
+    let sought = context.seek(key);
+    let before = context.string_at(sought)?.map_or(0, |bytes| bytes.len());
     if value.is_empty() {
         reply.integer(before as i64);
         return Ok(());
     }
     let end = checked_len(context, offset, value.len())?;
-    let len = context.edit_string(key, offset..end, |place| place.copy_from_slice(value));
+    let len = context.edit_string_at(sought, key, offset..end, |place| {
+        place.copy_from_slice(value);
+    });
     context.changed(key);
     context.notify(Class::STRING, "setrange", key);
     reply.integer(len as i64);

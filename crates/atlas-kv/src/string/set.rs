@@ -1,6 +1,6 @@
 //! Setting strings: `SET` and its relatives.
 
-use crate::context::{Context, Expiry};
+use crate::context::{Context, Expiry, Sought};
 use crate::effects::Class;
 use crate::expiry::Form;
 use crate::string::{Text, answer};
@@ -105,7 +105,13 @@ impl Time<'_> {
 
 /// Sets the key and says so.
 fn put(context: &mut Context<'_>, key: &[u8], value: &[u8], expiry: Expiry) {
-    context.set_string(key, value, expiry);
+    let sought = context.seek(key);
+    put_at(context, sought, key, value, expiry);
+}
+
+/// The same where somebody has looked for the key already.
+fn put_at(context: &mut Context<'_>, sought: Sought, key: &[u8], value: &[u8], expiry: Expiry) {
+    context.set_string_at(sought, key, value, expiry);
     context.changed(key);
     context.notify(Class::STRING, "set", key);
     if matches!(expiry, Expiry::At(_)) {
@@ -126,17 +132,14 @@ pub(super) fn set(
     }
     let options = Options::of_set(arguments)?;
     let expiry = Time::expiry(options.time, context)?;
-    let found = if options.answers_old {
-        let old = context.string(key)?;
-        let found = old.is_some();
-        answer(old, reply);
-        found
-    } else {
-        (options.if_missing || options.if_present) && context.exists(key)
-    };
+    let sought = context.seek(key);
+    let found = sought.is_found();
+    if options.answers_old {
+        answer(context.string_at(sought)?, reply);
+    }
     let is_set = !(options.if_missing && found || options.if_present && !found);
     if is_set {
-        put(context, key, value, expiry);
+        put_at(context, sought, key, value, expiry);
     }
     match (options.answers_old, is_set) {
         (true, _) => {}
@@ -164,9 +167,10 @@ pub(super) fn setnx(
     reply: &mut dyn Reply,
 ) -> Result<(), Error> {
     let key = arguments.at(1);
-    let is_new = !context.exists(key);
+    let sought = context.seek(key);
+    let is_new = !sought.is_found();
     if is_new {
-        put(context, key, arguments.at(2), Expiry::Never);
+        put_at(context, sought, key, arguments.at(2), Expiry::Never);
     }
     reply.integer(i64::from(is_new));
     Ok(())
@@ -207,8 +211,9 @@ pub(super) fn getset(
     reply: &mut dyn Reply,
 ) -> Result<(), Error> {
     let key = arguments.at(1);
-    answer(context.string(key)?, reply);
-    put(context, key, arguments.at(2), Expiry::Never);
+    let sought = context.seek(key);
+    answer(context.string_at(sought)?, reply);
+    put_at(context, sought, key, arguments.at(2), Expiry::Never);
     Ok(())
 }
 
@@ -218,8 +223,9 @@ pub(super) fn getdel(
     reply: &mut dyn Reply,
 ) -> Result<(), Error> {
     let key = arguments.at(1);
-    answer(context.string(key)?, reply);
-    if context.remove(key) {
+    let sought = context.seek(key);
+    answer(context.string_at(sought)?, reply);
+    if context.remove_sought(sought) {
         context.changed(key);
         context.notify(Class::GENERIC, "del", key);
     }

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use crate::Error;
-use crate::context::Context;
+use crate::context::{Context, Sought};
 use crate::number::Decimal;
 use crate::value::ValueRef;
 use crate::view::View;
@@ -49,6 +49,11 @@ impl<'a> View<'a> {
 }
 
 impl Context<'_> {
+    /// The string that [`Self::seek`] found.
+    pub(crate) fn string_at(&self, sought: Sought) -> Result<Option<Text<'_>>, Error> {
+        self.value_at(sought).map(Text::of).transpose()
+    }
+
     /// The string at a key, before a change. A key whose time has come is removed.
     pub(crate) fn string(&mut self, key: &[u8]) -> Result<Option<Text<'_>>, Error> {
         self.entry(key)
