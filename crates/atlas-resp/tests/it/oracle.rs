@@ -11,6 +11,10 @@ use atlas_resp::{Encoder, Protocol, reply};
 
 use super::redis::Redis;
 
+/// How much a stranger may be answered for sure. Redis closes the connection of one who has more waiting, and what waits is
+/// lost.
+const STRANGER_BYTES_MAX: usize = 1024;
+
 /// A redis-server, and which names it takes for commands.
 pub(crate) struct Oracle {
     redis: Redis,
@@ -99,6 +103,10 @@ impl Oracle {
         };
         if same {
             return Verdict::Same;
+        }
+        let cut_off = self.limits.before_login && expected.commands.len() > STRANGER_BYTES_MAX;
+        if cut_off && expected.all().starts_with(&answer) {
+            return Verdict::Unjudged;
         }
         Verdict::Different(format!(
             "input    {}\nexpected {}\nanswered {}",
