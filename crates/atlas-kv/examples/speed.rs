@@ -27,6 +27,36 @@ const ROWS: &[(&str, &[&str], &str)] = &[
     ("HSET", &[], "hset hash field:# xxx"),
     ("SADD", &[], "sadd set member:#"),
     ("ZADD", &[], "zadd sorted # member:#"),
+    (
+        "ZINCRBY",
+        &["zadd sorted @ member:@"],
+        "zincrby sorted 1000 member:#",
+    ),
+    (
+        "ZSCORE",
+        &["zadd sorted @ member:@"],
+        "zscore sorted member:#",
+    ),
+    (
+        "ZRANK",
+        &["zadd sorted @ member:@"],
+        "zrank sorted member:#",
+    ),
+    (
+        "ZREVRANGE, 100 rows",
+        &["zadd sorted @ member:@"],
+        "zrevrange sorted 0 99 withscores",
+    ),
+    (
+        "ZRANGEBYSCORE, 10 rows",
+        &["zadd sorted @ member:@"],
+        "zrangebyscore sorted # +inf limit 0 10",
+    ),
+    (
+        "ZPOPMIN",
+        &["zadd sorted @ member:@", "zadd sorted @ other:@"],
+        "zpopmin sorted",
+    ),
     ("LPUSH, one list", &[], "lpush list xxx"),
     ("RPUSH, one list", &[], "rpush list xxx"),
     ("LPUSH, many lists", &[], "lpush list:# xxx"),
