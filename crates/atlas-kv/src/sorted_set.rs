@@ -20,7 +20,7 @@ use crate::paged::{Item, Paged};
 use crate::settings::Settings;
 use crate::slice::{ObjectId, Owner, Slice};
 use crate::value::Collection;
-use tree::Tree;
+use tree::{Key, Search, Tree};
 
 pub(crate) use commands::COMMANDS;
 
@@ -177,21 +177,20 @@ impl SortedSet {
     pub(crate) fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
         let position = self.look(member).ok()?;
         let score = self.rows.get(position)?.score;
-        Some((self.rank_where(before(&self.rows, score, member)), score))
+        Some((self.rank_where(&before(&self.rows, score, member)), score))
     }
 
     /// How many rows have a score below `score`, or, if `is_inclusive`, up to it.
     pub(crate) fn rank_of_score(&self, score: f64, is_inclusive: bool) -> usize {
-        if is_inclusive {
-            self.rank_where(|other, _| other <= score)
-        } else {
-            self.rank_where(|other, _| other < score)
-        }
+        self.rank_where(&Key {
+            score,
+            is_tie_before: |_| is_inclusive,
+        })
     }
 
     /// How many rows have a member below `member`, or, if `is_inclusive`, up to it; of use where all scores are equal.
     pub(crate) fn rank_of_member(&self, member: &[u8], is_inclusive: bool) -> usize {
-        self.rank_where(|_, position| {
+        self.rank_where(&|_: f64, position: u32| {
             let other = member_at(&self.rows, position);
             other < member || is_inclusive && other == member
         })
@@ -278,8 +277,8 @@ impl SortedSet {
                         && (score < upper.0
                             || score == upper.0 && member < member_at(rows, upper.1))
                 };
-                let is_before = before(rows, old, member);
-                tree.rescore(position as u32, score, &is_before, &is_between)
+                let search = before(rows, old, member);
+                tree.rescore(position as u32, score, &search, &is_between)
             }
         };
         if !keeps_place {
@@ -321,23 +320,20 @@ impl SortedSet {
         if self.listpack { score + 0.0 } else { score }
     }
 
-    fn rank_where(&self, before: impl Fn(f64, u32) -> bool) -> usize {
+    fn rank_where(&self, search: &impl Search) -> usize {
         match &self.order {
-            Order::Tree(tree) => tree.rank(&before),
-            Order::List(list) => list.partition_point(|&position| {
-                let score = self.rows.get(usize::from(position)).map(|row| row.score);
-                before(score.unwrap_or_default(), u32::from(position))
-            }),
+            Order::Tree(tree) => tree.rank(search),
+            Order::List(list) => list_place(list, &self.rows, search),
         }
     }
 
     fn order_insert(&mut self, position: usize, score: f64) {
         let rows = &self.rows;
-        let is_before = before(rows, score, member_at(rows, position as u32));
+        let search = before(rows, score, member_at(rows, position as u32));
         match &mut self.order {
-            Order::Tree(tree) => tree.insert(score, position as u32, &is_before),
+            Order::Tree(tree) => tree.insert(score, position as u32, &search),
             Order::List(list) if list.len() < LISTED_MAX => {
-                let at = list_place(list, rows, &is_before);
+                let at = list_place(list, rows, &search);
                 list.insert(at, position as u8);
             }
             Order::List(list) => {
@@ -346,7 +342,7 @@ impl SortedSet {
                     (row.map_or(0.0, |row| row.score), u32::from(position))
                 });
                 let mut tree = Tree::of_sorted(listed);
-                tree.insert(score, position as u32, &is_before);
+                tree.insert(score, position as u32, &search);
                 self.order = Order::Tree(tree);
             }
         }
@@ -354,14 +350,14 @@ impl SortedSet {
 
     fn order_remove(&mut self, position: usize, score: f64) {
         let rows = &self.rows;
-        let is_before = before(rows, score, member_at(rows, position as u32));
+        let search = before(rows, score, member_at(rows, position as u32));
         match &mut self.order {
             Order::Tree(tree) => {
-                let is_removed = tree.remove(position as u32, &is_before);
+                let is_removed = tree.remove(position as u32, &search);
                 debug_assert!(is_removed, "the tree does not know a row");
             }
             Order::List(list) => {
-                let at = list_place(list, rows, &is_before);
+                let at = list_place(list, rows, &search);
                 debug_assert_eq!(list.get(at).copied(), Some(position as u8));
                 list.remove(at);
             }
@@ -372,11 +368,11 @@ impl SortedSet {
     fn order_moved(&mut self, from: usize, to: usize) {
         let rows = &self.rows;
         let Some(row) = rows.get(from) else { return };
-        let is_before = before(rows, row.score, &row.member);
+        let search = before(rows, row.score, &row.member);
         match &mut self.order {
-            Order::Tree(tree) => tree.moved(from as u32, to as u32, &is_before),
+            Order::Tree(tree) => tree.moved(from as u32, to as u32, &search),
             Order::List(list) => {
-                let at = list_place(list, rows, &is_before);
+                let at = list_place(list, rows, &search);
                 list[at] = to as u8;
             }
         }
@@ -402,9 +398,12 @@ impl SortedSet {
     }
 }
 
-/// Says of a row, given by its score and position, whether it is before a score and member.
-fn before(rows: &Indexed<Row>, score: f64, member: &[u8]) -> impl Fn(f64, u32) -> bool {
-    move |other, position| other < score || other == score && member_at(rows, position) < member
+/// Searches a score and member.
+fn before(rows: &Indexed<Row>, score: f64, member: &[u8]) -> impl Search {
+    Key {
+        score,
+        is_tie_before: move |position| member_at(rows, position) < member,
+    }
 }
 
 /// The order of sorted sets. Zeros of either sign are equal; no score is NaN.
@@ -415,10 +414,10 @@ fn by_score(left: (f64, &[u8]), right: (f64, &[u8])) -> Ordering {
         .then_with(|| left.1.cmp(right.1))
 }
 
-fn list_place(list: &[u8], rows: &Indexed<Row>, is_before: &impl Fn(f64, u32) -> bool) -> usize {
+fn list_place(list: &[u8], rows: &Indexed<Row>, search: &impl Search) -> usize {
     list.partition_point(|&position| {
         rows.get(usize::from(position))
-            .is_some_and(|row| is_before(row.score, u32::from(position)))
+            .is_some_and(|row| search.is_before(row.score, u32::from(position)))
     })
 }
 

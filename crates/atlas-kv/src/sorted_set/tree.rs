@@ -1,7 +1,8 @@
 //! A counted B+tree: positions of rows in the order of their scores and members.
 //!
-//! The tree knows scores, not members. Whoever searches hands in `before`: is a row, given by score and position, before
-//! what is searched? Members, which lie elsewhere, are then only looked at where scores are equal. Inner nodes keep, for
+//! The tree knows scores, not members. Whoever searches hands in a [`Search`], which says of a row, given by score and
+//! position, whether it is before what is searched. Members, which lie elsewhere, are only looked at where scores are
+//! equal. Inner nodes keep, for
 //! each child, its first row and how many rows it holds, so a rank is a sum on the way down and a place is found by its
 //! rank the same way.
 //!
@@ -18,6 +19,40 @@ const NODE_MAX: usize = 64;
 const NODE_MIN: usize = 16;
 /// Nodes that are built in one go leave room for what comes.
 const NODE_BUILT: usize = 48;
+
+/// What is searched: the place behind all rows that are before it.
+pub(super) trait Search {
+    /// True if a row, given by score and position, is before it. In the order of the tree such rows come first.
+    fn is_before(&self, score: f64, position: u32) -> bool;
+
+    /// How many rows of a node are before it.
+    fn place(&self, rows: &Rows) -> usize {
+        rows.partition(|score, position| self.is_before(score, position))
+    }
+}
+
+impl<F: Fn(f64, u32) -> bool> Search for F {
+    fn is_before(&self, score: f64, position: u32) -> bool {
+        self(score, position)
+    }
+}
+
+/// A place by its score first.
+pub(super) struct Key<F> {
+    pub(super) score: f64,
+    /// True if the row at a position, which has this score, is before the place.
+    pub(super) is_tie_before: F,
+}
+
+impl<F: Fn(u32) -> bool> Search for Key<F> {
+    fn is_before(&self, score: f64, position: u32) -> bool {
+        score < self.score || score == self.score && (self.is_tie_before)(position)
+    }
+
+    fn place(&self, rows: &Rows) -> usize {
+        rows.place(self.score, &self.is_tie_before)
+    }
+}
 
 /// Positions of rows by score and member.
 #[derive(Debug)]
@@ -95,15 +130,15 @@ impl Tree {
         self.len
     }
 
-    /// How many rows are before: those for which `before` says so, which must be all up to some place.
-    pub(super) fn rank(&self, before: &impl Fn(f64, u32) -> bool) -> usize {
+    /// How many rows are before what is searched.
+    pub(super) fn rank(&self, search: &impl Search) -> usize {
         let mut rank = 0;
         let mut node = &self.root;
         loop {
             match node {
-                Node::Leaf(rows) => return rank + rows.partition(before),
+                Node::Leaf(rows) => return rank + search.place(rows),
                 Node::Inner(inner) => {
-                    let at = inner.child_of(before);
+                    let at = inner.child_of(search);
                     rank += inner.count(0..at);
                     let Some(child) = inner.children.get(at) else {
                         return rank;
@@ -143,10 +178,10 @@ impl Tree {
         self.root.each_back(skip, count, &mut show);
     }
 
-    /// Adds a row behind those that are `before` it.
-    pub(super) fn insert(&mut self, score: f64, position: u32, before: &impl Fn(f64, u32) -> bool) {
+    /// Adds a row where `search` finds its place.
+    pub(super) fn insert(&mut self, score: f64, position: u32, search: &impl Search) {
         self.len += 1;
-        if let Some(right) = self.root.insert(score, position, before, true) {
+        if let Some(right) = self.root.insert(score, position, search, true) {
             let left = std::mem::replace(&mut self.root, Node::Leaf(Box::new(Rows::new())));
             let mut inner = Inner::new();
             for child in Child::of(left).into_iter().chain([right]) {
@@ -156,9 +191,9 @@ impl Tree {
         }
     }
 
-    /// Removes the row at `position`, which stands behind those that are `before` it; false if it does not stand there.
-    pub(super) fn remove(&mut self, position: u32, before: &impl Fn(f64, u32) -> bool) -> bool {
-        if !self.root.remove(position, before) {
+    /// Removes the row at `position`, which `search` finds; false if it does not stand there.
+    pub(super) fn remove(&mut self, position: u32, search: &impl Search) -> bool {
+        if !self.root.remove(position, search) {
             return false;
         }
         self.len -= 1;
@@ -171,20 +206,19 @@ impl Tree {
         true
     }
 
-    /// Gives the row at `position`, which stands behind those that are `before` it, another score, if it keeps its place
-    /// by that; false if nothing was done. `is_between` says whether the row belongs between its neighbours.
+    /// Gives the row at `position`, which `search` finds, another score, if it keeps its place by that; false if nothing was done. `is_between` says whether the row belongs between its neighbours.
     pub(super) fn rescore(
         &mut self,
         position: u32,
         score: f64,
-        before: &impl Fn(f64, u32) -> bool,
+        search: &impl Search,
         is_between: &impl Fn((f64, u32), (f64, u32)) -> bool,
     ) -> bool {
         let mut node = &mut self.root;
         loop {
             match node {
                 Node::Leaf(rows) => {
-                    let at = rows.partition(before);
+                    let at = search.place(rows);
                     if rows.positions().get(at) != Some(&position) || at == 0 {
                         return false;
                     }
@@ -198,7 +232,7 @@ impl Tree {
                     return keeps;
                 }
                 Node::Inner(inner) => {
-                    let at = inner.child_with(position, before);
+                    let at = inner.child_with(position, search);
                     let Some(child) = inner.children.get_mut(at) else {
                         return false;
                     };
@@ -208,18 +242,18 @@ impl Tree {
         }
     }
 
-    /// Says that the row at `from`, which stands behind those that are `before` it, now lies at `to`.
-    pub(super) fn moved(&mut self, from: u32, to: u32, before: &impl Fn(f64, u32) -> bool) {
+    /// Says that the row at `from`, which `search` finds, now lies at `to`.
+    pub(super) fn moved(&mut self, from: u32, to: u32, search: &impl Search) {
         let mut node = &mut self.root;
         loop {
             match node {
                 Node::Leaf(rows) => {
-                    let at = rows.partition(before);
+                    let at = search.place(rows);
                     rows.replace(at, from, to);
                     return;
                 }
                 Node::Inner(inner) => {
-                    let at = inner.child_with(from, before);
+                    let at = inner.child_with(from, search);
                     inner.firsts.replace(at, from, to);
                     let Some(child) = inner.children.get_mut(at) else {
                         return;
@@ -313,12 +347,12 @@ impl Node {
         &mut self,
         score: f64,
         position: u32,
-        before: &impl Fn(f64, u32) -> bool,
+        search: &impl Search,
         is_last: bool,
     ) -> Option<Child> {
         match self {
             Self::Leaf(rows) => {
-                let at = rows.partition(before);
+                let at = search.place(rows);
                 if rows.len < NODE_MAX {
                     rows.insert(at, score, position);
                     return None;
@@ -332,10 +366,10 @@ impl Node {
                 Child::of(Self::Leaf(right))
             }
             Self::Inner(inner) => {
-                let at = inner.child_of(before);
+                let at = inner.child_of(search);
                 let is_last_child = is_last && at + 1 == inner.children.len();
                 let child = inner.children.get_mut(at)?;
-                let split = child.insert(score, position, before, is_last_child);
+                let split = child.insert(score, position, search, is_last_child);
                 inner.counts[at] += 1;
                 if let Some(first) = child.first() {
                     inner.firsts.set(at, first);
@@ -358,10 +392,10 @@ impl Node {
         }
     }
 
-    fn remove(&mut self, position: u32, before: &impl Fn(f64, u32) -> bool) -> bool {
+    fn remove(&mut self, position: u32, search: &impl Search) -> bool {
         match self {
             Self::Leaf(rows) => {
-                let at = rows.partition(before);
+                let at = search.place(rows);
                 let is_there = rows.positions().get(at) == Some(&position);
                 if is_there {
                     rows.remove(at);
@@ -369,11 +403,11 @@ impl Node {
                 is_there
             }
             Self::Inner(inner) => {
-                let at = inner.child_with(position, before);
+                let at = inner.child_with(position, search);
                 let Some(child) = inner.children.get_mut(at) else {
                     return false;
                 };
-                if !child.remove(position, before) {
+                if !child.remove(position, search) {
                     return false;
                 }
                 inner.counts[at] -= 1;
@@ -422,13 +456,13 @@ impl Inner {
     }
 
     /// The child that what is searched belongs to.
-    fn child_of(&self, before: &impl Fn(f64, u32) -> bool) -> usize {
-        self.firsts.partition(before).saturating_sub(1)
+    fn child_of(&self, search: &impl Search) -> usize {
+        search.place(&self.firsts).saturating_sub(1)
     }
 
     /// The child that holds the row at `position`.
-    fn child_with(&self, position: u32, before: &impl Fn(f64, u32) -> bool) -> usize {
-        let at = self.firsts.partition(before);
+    fn child_with(&self, position: u32, search: &impl Search) -> usize {
+        let at = search.place(&self.firsts);
         if self.firsts.positions().get(at) == Some(&position) {
             at
         } else {

@@ -4,7 +4,7 @@ use super::NODE_MAX;
 
 /// Rows in order.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(in crate::sorted_set) struct Rows {
     pub(super) len: usize,
     positions: [u32; NODE_MAX],
     pub(super) scores: [f64; NODE_MAX],
@@ -32,7 +32,20 @@ impl Rows {
         self.positions[at] = position;
     }
 
-    pub(super) fn partition(&self, before: &impl Fn(f64, u32) -> bool) -> usize {
+    /// How many rows are before the place of a score, where `is_tie_before` says of those with this score whether they are.
+    pub(super) fn place(&self, score: f64, is_tie_before: &impl Fn(u32) -> bool) -> usize {
+        // Looking at all scores takes no branch that could be guessed wrong, and no wait for one cache line before the
+        // next is known.
+        let scores = &self.scores[..self.len];
+        let below = scores.iter().filter(|&&other| other < score).count();
+        if scores.get(below) != Some(&score) {
+            return below;
+        }
+        let until = scores.iter().filter(|&&other| other <= score).count();
+        below + self.positions[below..until].partition_point(|&position| is_tie_before(position))
+    }
+
+    pub(super) fn partition(&self, before: impl Fn(f64, u32) -> bool) -> usize {
         let (mut start, mut end) = (0, self.len);
         while start < end {
             let middle = (start + end) / 2;
