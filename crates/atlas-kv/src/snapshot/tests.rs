@@ -192,4 +192,17 @@ proptest! {
         let stage = Stage::with(Settings { list_listpack_size, ..Settings::default() });
         check(stage, before, during)?;
     }
+
+    #[test]
+    fn sets_of_every_form_are_as_they_were_when_it_began(
+        integers in prop::collection::vec(prop_oneof![Just(60), Just(64), Just(65), Just(300), Just(512)], 4),
+        changes in prop::collection::vec(set_command(), 0..3),
+        during in prop::collection::vec((set_command(), 0..2_usize), 0..20),
+    ) {
+        let sets = ["a", "b", "c", "d"].iter().zip(integers).map(|(name, count)| {
+            let words = ["sadd".to_owned(), format!("set-{name}")].into_iter();
+            words.chain((0..count).map(|number: u32| number.to_string())).collect()
+        });
+        check(Stage::new(), sets.chain(changes).collect(), during)?;
+    }
 }
