@@ -176,6 +176,8 @@ fn is_subsequence(part: &[u8], whole: &[u8]) -> bool {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn strings_do_what_bytes_do(lines in prop::collection::vec(line(), 1..60)) {
         let mut stage = Stage::new();
