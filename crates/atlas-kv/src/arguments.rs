@@ -124,6 +124,16 @@ impl ArgumentBuffer {
         self.ranges.clear();
     }
 
+    /// The bytes that the arguments' ranges are of.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where in the bytes each argument is.
+    pub fn ranges(&self) -> &[Range<u32>] {
+        &self.ranges
+    }
+
     /// The arguments.
     pub fn arguments(&self) -> Arguments<'_> {
         Arguments::new(&self.bytes, &self.ranges)

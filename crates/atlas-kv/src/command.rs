@@ -203,6 +203,12 @@ pub struct Command {
     pub subcommands: &'static [Command],
 }
 
+impl std::fmt::Debug for Command {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Command").field(&self.name).finish()
+    }
+}
+
 impl Command {
     /// A command that reads, with the fields that most have the same; the rest is set with `..`.
     pub const fn read(
