@@ -95,7 +95,8 @@ impl AtlasBuilder {
     /// Starts it and waits for the ready file.
     ///
     /// The child gets `--ready-file`, the data directory (`ATLAS_NODE__DATA_DIR`), no `ATLAS_CONFIG` of ours, an
-    /// `ATLAS_HOME` of its own, and any port for servers that register, unless a file or variable of it names one.
+    /// `ATLAS_HOME` of its own, and any port for servers that register and for the store of `up`, unless a file or variable
+    /// of it names one.
     ///
     /// # Errors
     /// [`Error::Start`], [`Error::Ended`] (with its stderr) if it ends first, [`Error::Late`] at the deadline.
@@ -184,6 +185,11 @@ impl AtlasBuilder {
                 "ATLAS_EDGE__REGISTRATION__LISTEN".to_owned(),
                 Some("127.0.0.1:0".to_owned()),
             ));
+        }
+        let is_up = args.first().is_some_and(|first| first == "up");
+        if is_up && !self.files.iter().any(|(_, text)| text.contains("[store]")) {
+            let any = Some("127.0.0.1:0".to_owned());
+            variables.push(("ATLAS_STORE__LISTEN".to_owned(), any));
         }
         variables.extend(self.variables);
         let binary = self.binary.map_or_else(find_binary, Ok)?;

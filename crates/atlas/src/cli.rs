@@ -72,6 +72,7 @@ pub(crate) struct Serving {
 pub(crate) enum Command {
     Up(cmd::up::Options),
     Edge(cmd::edge::Options),
+    Store(cmd::store::Options),
     Config(cmd::config::Options),
     Servers(cmd::servers::Options),
     Sessions(cmd::sessions::Options),
@@ -96,6 +97,7 @@ pub(crate) fn run() -> ExitCode {
         None => cmd::roles::run(&context, cli.serving),
         Some(Command::Up(options)) => cmd::up::run(&context, options),
         Some(Command::Edge(options)) => cmd::edge::run(&context, options),
+        Some(Command::Store(options)) => cmd::store::run(&context, options),
         Some(Command::Config(options)) => cmd::config::run(&context, options),
         Some(Command::Servers(options)) => cmd::servers::run(&context, options),
         Some(Command::Sessions(options)) => cmd::sessions::run(&context, options),

@@ -14,6 +14,7 @@ pub(crate) mod reload;
 pub(crate) mod roles;
 pub(crate) mod servers;
 pub(crate) mod sessions;
+pub(crate) mod store;
 pub(crate) mod tap;
 pub(crate) mod transfer;
 pub(crate) mod up;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use atlas_edge::{EdgeConfig, WorldConfig};
 use atlas_runtime::config::{self, Flag, Loaded, Sources};
 use atlas_runtime::{AdminConfig, LogConfig, MetricsConfig, NodeConfig};
+use atlas_store::StoreConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) edge: EdgeConfig,
     /// The games behind the edge, by name; the one world is usually called `main`.
     pub(crate) world: BTreeMap<String, WorldConfig>,
+    /// The store: keys in memory, a log on disk, the protocol of Redis.
+    pub(crate) store: StoreConfig,
 }
 
 /// The sections that every node has, whatever its roles.
@@ -38,16 +41,19 @@ const COMMON: [&str; 4] = ["node", "log", "admin", "metrics"];
 pub(crate) enum Role {
     /// Accepts players and joins them to game servers
     Edge,
+    /// Keeps keys, durably, for clients of Redis
+    Store,
 }
 
 impl Role {
     /// Every role that is built.
-    pub(crate) const ALL: [Self; 1] = [Self::Edge];
+    pub(crate) const ALL: [Self; 2] = [Self::Edge, Self::Store];
 
     /// The sections that belong to the role alone; a file with one of them asks for the role.
     pub(crate) fn sections(self) -> &'static [&'static str] {
         match self {
             Self::Edge => &["edge", "world"],
+            Self::Store => &["store"],
         }
     }
 
@@ -55,6 +61,7 @@ impl Role {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Edge => "edge",
+            Self::Store => "store",
         }
     }
 
@@ -98,12 +105,12 @@ impl Config {
 /// [`Error::Config`] with everything that is wrong, each with its place.
 pub(crate) fn load(context: &Context, flags: Vec<Flag>) -> Result<Loaded<Config>, Error> {
     let loaded = load_unchecked(context, flags)?;
-    let problems: Vec<_> = loaded
-        .config
-        .edge()
-        .problems()
-        .into_iter()
-        .map(|problem| loaded.problem(problem.key, problem.what, ""))
+    let edge = loaded.config.edge().problems().into_iter();
+    let store = loaded.config.store.problems().into_iter();
+    let problems: Vec<_> = edge
+        .map(|problem| (problem.key, problem.what))
+        .chain(store.map(|problem| (problem.key, problem.what)))
+        .map(|(key, what)| loaded.problem(key, what, ""))
         .collect();
     if problems.is_empty() {
         Ok(loaded)

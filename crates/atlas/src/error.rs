@@ -148,6 +148,9 @@ pub(crate) enum Error {
     /// The edge.
     #[error(transparent)]
     Edge(#[from] atlas_edge::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] atlas_store::Error),
     /// The demo's parts.
     #[error(transparent)]
     Demo(#[from] atlas_demo::Error),
@@ -167,6 +170,7 @@ impl Error {
             | Self::Yaml { .. }
             | Self::NotReloaded { .. }
             | Self::Edge(atlas_edge::Error::Config(_))
+            | Self::Store(atlas_store::Error::Config(_) | atlas_store::Error::Password { .. })
             | Self::Runtime(atlas_runtime::Error::Config(_) | atlas_runtime::Error::Level { .. })
             | Self::Demo(
                 atlas_demo::Error::Option { .. }
@@ -220,6 +224,12 @@ impl Error {
             }
             Self::Edge(atlas_edge::Error::Resolve { .. }) => {
                 Some("check the server's `address` in the configuration, or the machine's resolver".to_owned())
+            }
+            Self::Store(atlas_store::Error::Log(_) | atlas_store::Error::Load { .. } | atlas_store::Error::Record { .. }) => {
+                Some("nothing was changed; `docs/operate/store.md` says what each error means".to_owned())
+            }
+            Self::Store(atlas_store::Error::Folder { .. }) => {
+                Some("`store.data-dir`, or `node.data-dir` (--data-dir), must name a folder that this user may write to".to_owned())
             }
             Self::Runtime(atlas_runtime::Error::Write { .. }) => {
                 Some("`node.data-dir` (or --data-dir) must name a folder that this user may write to".to_owned())

@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod edge;
 mod node;
 mod reload;
+pub(crate) mod store;
 
 use std::process::ExitCode;
 
@@ -69,9 +70,10 @@ async fn start(
     serving: &Serving,
 ) -> Result<(Node, Vec<atlas_edge::Handle>), Error> {
     let data_dir = loaded.config.node.data_dir(&context.variables);
-    let mut node = Node::begin(loaded.config, data_dir, Stop::AtOnce, serving)?;
+    let mut node = Node::begin(loaded.config, data_dir.clone(), Stop::AtOnce, serving)?;
     let mut admin = node.admin();
     let mut services = Vec::new();
+    let mut stores = Vec::new();
     for role in roles {
         match role {
             Role::Edge => {
@@ -79,6 +81,7 @@ async fn start(
                 admin = edge::mount(admin, &edge, node.tap_token());
                 services.push(edge);
             }
+            Role::Store => stores.push(store::build(&mut node, &data_dir)?),
         }
     }
     let handles = services.iter().map(atlas_edge::Edge::handle).collect();
@@ -88,6 +91,9 @@ async fn start(
     node.listen(admin).await?;
     for service in services {
         edge::start(&node, service)?;
+    }
+    for service in stores {
+        store::start(&node, service)?;
     }
     node.ready(serving)?;
     Ok((node, handles))
@@ -112,6 +118,12 @@ fn summary(node: &Node, paint: Paint) -> String {
         .find_map(|(name, address)| (name == "edge").then_some(address))
     {
         text += &format!("  edge      ws://{edge}\n");
+    }
+    if let Some(store) = node
+        .listeners()
+        .find_map(|(name, address)| (name == "store").then_some(address))
+    {
+        text += &format!("  store     redis://{store}\n");
     }
     text += &format!("  console   {}\n", paint.cyan(node.console()));
     if node.config.world.is_empty() {
@@ -166,8 +178,9 @@ pub(crate) fn operations() -> Vec<atlas_runtime::admin::Operation> {
 /// Declares every metric that any role has, for the reference page.
 ///
 /// # Errors
-/// [`Error::Runtime`] or [`Error::Edge`] if one cannot be declared.
+/// [`Error::Runtime`], [`Error::Edge`] or [`Error::Store`] if one cannot be declared.
 pub(crate) fn declare_all(registry: &Registry) -> Result<(), Error> {
     registry.process(VERSION)?;
-    edge::declare(registry)
+    edge::declare(registry)?;
+    Ok(atlas_store::declare_metrics(registry)?)
 }

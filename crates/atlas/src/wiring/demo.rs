@@ -14,7 +14,7 @@ use atlas_runtime::config::Loaded;
 use atlas_runtime::{Kind, Shutdown, net};
 
 use super::node::{Asked, Node, Stop};
-use super::{edge, reload};
+use super::{edge, reload, store};
 use crate::cli::Serving;
 use crate::config::{Config, dialled};
 use crate::context::Context;
@@ -71,16 +71,18 @@ pub(crate) async fn serve(
             "edge.registration.listen",
         ));
     }
+    moved.extend(find_free(&mut config.store.listen, "store", "store.listen"));
     moved.extend(find_free(
         &mut config.admin.listen,
         "console",
         "admin.listen",
     ));
 
-    let mut node = Node::begin(config, data_dir, Stop::InTurn, &serving)?;
+    let mut node = Node::begin(config, data_dir.clone(), Stop::InTurn, &serving)?;
     let servers = Servers::start(&node.after, scratch.path(), context).await?;
     node.config.world.insert(WORLD.to_owned(), world(&servers));
     let edge = edge::build(&mut node)?;
+    let store = store::build(&mut node, &data_dir)?;
     let walkers = Players::build(players::Config {
         url: format!("ws://{}/", dialled(edge.listen())),
         players,
@@ -92,6 +94,7 @@ pub(crate) async fn serve(
         .api(players::routes(Some(stats.clone())));
     node.listen(admin.mount(atlas_console::router())).await?;
     edge::start(&node, edge)?;
+    store::start(&node, store)?;
 
     // Players leave before the edge drains: what they still wait for is answered, and nobody is cut off.
     let leave = Shutdown::new();

@@ -12,5 +12,6 @@ mod edge;
 mod hostile;
 mod openapi;
 mod remote;
+mod store;
 mod support;
 mod words;

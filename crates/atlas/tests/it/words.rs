@@ -6,10 +6,11 @@ use crate::support::{assert_words, atlas, closed_port, deadline, said, stdout};
 
 #[tokio::test]
 async fn every_command_explains_itself() {
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 20] = [
         &[],
         &["up"],
         &["edge"],
+        &["store"],
         &["config"],
         &["config", "example"],
         &["config", "check"],

@@ -25,11 +25,13 @@ pub(super) fn started(
             .map_or("", |(_, address)| address)
     };
     let (edge, admin) = (listener("edge"), listener("admin"));
+    let store = listener("store");
     let program = &context.program;
     let servers = servers.list();
     let mut text = format!("{} {VERSION}: the demo is running\n\n", paint.bold("Atlas"));
     // Writing into a string cannot fail.
     let _ = writeln!(text, "  edge      ws://{edge}");
+    let _ = writeln!(text, "  store     redis://{store}");
     let _ = writeln!(text, "  console   {}", paint.cyan(node.console()));
     let _ = writeln!(
         text,

@@ -1,0 +1,206 @@
+//! `SLOWLOG`, `LATENCY`, `MEMORY`: what the engine has noticed.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use atlas_kv::command::Flags;
+use atlas_kv::{Arguments, Command, Reply as _};
+
+use crate::door::Request;
+use crate::engine::Engine;
+
+/// Arguments and bytes of them that an entry keeps, as in Redis.
+const ARGUMENTS_MAX: usize = 32;
+const ARGUMENT_BYTES_MAX: usize = 128;
+
+/// One slow command.
+#[derive(Debug)]
+struct Slow {
+    id: i64,
+    at_seconds: i64,
+    took: Duration,
+    arguments: Vec<Vec<u8>>,
+    address: String,
+    name: Vec<u8>,
+}
+
+/// The commands that took long.
+#[derive(Debug, Default)]
+pub(crate) struct SlowLog {
+    entries: VecDeque<Slow>,
+    next: i64,
+}
+
+impl Engine {
+    /// Keeps a command if it took long.
+    #[inline]
+    pub(crate) fn look_if_slow(
+        &mut self,
+        key: usize,
+        command: &Command,
+        arguments: &Arguments<'_>,
+        begun: Instant,
+    ) {
+        let Ok(limit) = u64::try_from(self.live.slowlog_longer_than_us) else {
+            return;
+        };
+        let took = begun.elapsed();
+        if took >= Duration::from_micros(limit) && !command.flags.contains(Flags::SKIP_SLOWLOG) {
+            self.was_slow(key, arguments, took);
+        }
+    }
+
+    fn was_slow(&mut self, key: usize, arguments: &Arguments<'_>, took: Duration) {
+        let count = arguments.len();
+        let kept = if count > ARGUMENTS_MAX {
+            ARGUMENTS_MAX - 1
+        } else {
+            count
+        };
+        let mut shown: Vec<Vec<u8>> = arguments
+            .iter()
+            .take(kept)
+            .map(|argument| {
+                if argument.len() <= ARGUMENT_BYTES_MAX {
+                    return argument.to_vec();
+                }
+                let more = argument.len() - ARGUMENT_BYTES_MAX;
+                let mut cut = argument[..ARGUMENT_BYTES_MAX].to_vec();
+                cut.extend_from_slice(format!("... ({more} more bytes)").as_bytes());
+                cut
+            })
+            .collect();
+        if kept < count {
+            shown.push(format!("... ({} more arguments)", count - kept).into_bytes());
+        }
+        let (address, name) = self
+            .connections
+            .get(key)
+            .map_or_else(Default::default, |found| {
+                (found.address.to_string(), found.name.clone())
+            });
+        let entry = Slow {
+            id: self.slowlog.next,
+            at_seconds: self.now_ms / 1000,
+            took,
+            arguments: shown,
+            address,
+            name,
+        };
+        self.slowlog.next += 1;
+        self.slowlog.entries.push_front(entry);
+        self.slowlog.entries.truncate(self.live.slowlog_entries_max);
+    }
+
+    pub(super) fn slowlog_command(
+        &mut self,
+        key: usize,
+        command: &'static Command,
+        request: Request<'_>,
+    ) {
+        let arguments = request.arguments();
+        match command.name {
+            "len" => {
+                let count = self.slowlog.entries.len() as i64;
+                self.with_output(key, |output| output.integer(count));
+            }
+            "reset" => {
+                self.slowlog.entries.clear();
+                self.with_output(key, |output| output.ok());
+            }
+            "get" => {
+                let count = match arguments.get(2).map(super::integer) {
+                    None => 10,
+                    Some(Some(-1)) => usize::MAX,
+                    Some(Some(count)) if count >= 0 => count as usize,
+                    Some(Some(_)) => {
+                        let line = "ERR count should be greater than or equal to -1";
+                        return self.answer_error(key, line);
+                    }
+                    Some(None) => {
+                        let line = "ERR value is not an integer or out of range";
+                        return self.answer_error(key, line);
+                    }
+                };
+                let Some(connection) = self.connections.get_mut(key) else {
+                    return;
+                };
+                let output = &mut connection.output;
+                let count = count.min(self.slowlog.entries.len());
+                output.array(count);
+                for slow in self.slowlog.entries.iter().take(count) {
+                    output.array(6);
+                    output.integer(slow.id);
+                    output.integer(slow.at_seconds);
+                    output.integer(slow.took.as_micros() as i64);
+                    output.array(slow.arguments.len());
+                    slow.arguments
+                        .iter()
+                        .for_each(|argument| output.bulk(argument));
+                    output.bulk(slow.address.as_bytes());
+                    output.bulk(&slow.name);
+                }
+            }
+            _ => self.help(key, "SLOWLOG", &["GET [<count>]", "LEN", "RESET"]),
+        }
+    }
+
+    pub(super) fn latency(&mut self, key: usize, command: &'static Command) {
+        match command.name {
+            "latest" | "history" => self.with_output(key, |output| output.array(0)),
+            "reset" => self.with_output(key, |output| output.integer(0)),
+            "doctor" => {
+                let (syncs, total) = (self.counts.syncs, self.counts.sync_time);
+                let mean = total.checked_div(u32::try_from(syncs).unwrap_or(u32::MAX));
+                let text = format!(
+                    "The log was made durable {syncs} times, {:.3} ms each on average.",
+                    mean.unwrap_or_default().as_secs_f64() * 1000.0
+                );
+                self.with_output(key, |output| output.verbatim("txt", text.as_bytes()));
+            }
+            _ => self.help(
+                key,
+                "LATENCY",
+                &["DOCTOR", "HISTORY <event>", "LATEST", "RESET [<event> ...]"],
+            ),
+        }
+    }
+
+    pub(super) fn memory_command(&mut self, key: usize, command: &'static Command) {
+        match command.name {
+            "doctor" => self.with_output(key, |output| {
+                output.verbatim(
+                    "txt",
+                    b"Sam, I can't find any memory issue in your instance.",
+                );
+            }),
+            "purge" => self.with_output(key, |output| output.ok()),
+            "stats" => {
+                let used = self.memory.used() as i64;
+                let peak = self.memory.peak() as i64;
+                let keys: usize = (0..self.keyspace.database_count())
+                    .map(|database| self.keyspace.key_counts(database).0)
+                    .sum();
+                let clients: usize = self
+                    .connections
+                    .iter()
+                    .map(|(_, one)| one.input.capacity() + one.output.bytes.capacity())
+                    .sum();
+                self.with_output(key, |output| {
+                    output.map(5);
+                    for (name, value) in [
+                        ("peak.allocated", peak),
+                        ("total.allocated", used),
+                        ("clients.normal", clients as i64),
+                        ("keys.count", keys as i64),
+                        ("keys.bytes-per-key", used / (keys as i64).max(1)),
+                    ] {
+                        output.bulk(name.as_bytes());
+                        output.integer(value);
+                    }
+                });
+            }
+            _ => self.help(key, "MEMORY", &["DOCTOR", "PURGE", "STATS"]),
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! `MULTI`, `EXEC`, `DISCARD`, `WATCH`, `UNWATCH`.
+
+use atlas_kv::command::{self, Flags, Group, Handler};
+use atlas_kv::{ArgumentBuffer, Command, Moment, Reply as _, transaction};
+use atlas_wal::Kind;
+
+use crate::connection::Hold;
+use crate::door::{Proposal, Request};
+use crate::engine::Engine;
+use crate::flight::Step;
+use crate::transaction::{Transaction, Watched};
+
+impl Engine {
+    /// True if a command is not queued although a transaction was begun.
+    pub(crate) fn is_of_transactions(&self, command: &Command, request: Request<'_>) -> bool {
+        let ends = matches!(
+            command.name,
+            "multi" | "exec" | "discard" | "watch" | "quit" | "reset"
+        );
+        // A subcommand may be called as one of them.
+        let root = command::find(request.arguments().name());
+        ends && root.is_some_and(|root| std::ptr::eq(root, command))
+    }
+
+    /// Lets a command wait for `EXEC`.
+    pub(crate) fn queue(&mut self, key: usize, command: &'static Command, request: Request<'_>) {
+        let arguments = request.arguments();
+        if command.flags.contains(Flags::NO_MULTI) {
+            self.refuse(key, "ERR Command not allowed inside a transaction");
+            return;
+        }
+        if matches!(command.handler, Handler::Write(_))
+            && let Some(line) = self.refusal(command)
+        {
+            self.refuse(key, &line);
+            return;
+        }
+        let bytes_max = self.live.limits.command_bytes_max as usize;
+        let databases = self.keyspace.database_count();
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let Some(transaction) = &mut connection.transaction else {
+            return;
+        };
+        transaction.bytes += arguments.bytes_len() + 16 * arguments.len();
+        if transaction.bytes > bytes_max {
+            self.refuse(key, "ERR the transaction is larger than a command may be");
+            return;
+        }
+        if command.name == "select"
+            && let Some(database) = super::connection::database(arguments.at(1), databases)
+        {
+            transaction.database = database;
+            transaction::queue(&mut transaction.record, Some(&arguments));
+        } else if matches!(command.handler, Handler::Service) {
+            transaction::queue(&mut transaction.record, None);
+            let queued = ArgumentBuffer::from(arguments);
+            transaction.services.push((transaction.commands, queued));
+        } else {
+            transaction::queue(&mut transaction.record, Some(&arguments));
+            transaction.may_write |= matches!(command.handler, Handler::Write(_));
+            transaction.may_take_memory |= command.flags.contains(Flags::DENYOOM);
+            transaction.needs_seed |= command.group == Group::Set;
+        }
+        transaction.commands += 1;
+        self.in_order(key, |engine| {
+            if let Some(connection) = engine.connections.get_mut(key) {
+                connection.output.simple("QUEUED");
+            }
+        });
+    }
+
+    pub(crate) fn multi(&mut self, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.transaction.is_some() {
+            // Redis lets the transaction go on.
+            self.in_order(key, |engine| {
+                if let Some(connection) = engine.connections.get_mut(key) {
+                    connection.output.error("ERR MULTI calls can not be nested");
+                }
+            });
+            return;
+        }
+        connection.transaction = Some(Box::new(Transaction::new(connection.database)));
+        self.answer_ok(key);
+    }
+
+    pub(crate) fn discard(&mut self, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.transaction.take().is_none() {
+            self.refuse(key, "ERR DISCARD without MULTI");
+            return;
+        }
+        self.unwatch(key);
+        self.answer_ok(key);
+    }
+
+    pub(crate) fn watch(&mut self, key: usize, request: Request<'_>) {
+        let arguments = request.arguments();
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
+        if connection.transaction.is_some() {
+            self.in_order(key, |engine| {
+                if let Some(connection) = engine.connections.get_mut(key) {
+                    connection
+                        .output
+                        .error("ERR WATCH inside MULTI is not allowed");
+                }
+            });
+            return;
+        }
+        // Its own writes are no reason for its transaction to fail.
+        if self.wait_for_own_records(key, request) {
+            return;
+        }
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
+        let database = connection.database;
+        let moment = self.moment(database);
+        for name in arguments.iter().skip(1) {
+            let watched = (database, Box::from(name));
+            let existed = self.keyspace.view(moment, false).exists(name);
+            let Some(connection) = self.connections.get_mut(key) else {
+                return;
+            };
+            if connection.watched.iter().any(|other| other.key == watched) {
+                continue;
+            }
+            self.watches.add(watched.clone(), key);
+            connection.watched.push(Watched {
+                key: watched,
+                existed,
+            });
+        }
+        self.answer_ok(key);
+    }
+
+    /// Lets a connection watch nothing any more.
+    pub(crate) fn unwatch(&mut self, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        connection.is_watch_broken = false;
+        for watched in std::mem::take(&mut connection.watched) {
+            self.watches.remove(&watched.key, key);
+        }
+    }
+
+    pub(crate) fn exec(&mut self, key: usize, request: Request<'_>) {
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
+        let Some(transaction) = &connection.transaction else {
+            self.refuse(key, "ERR EXEC without MULTI");
+            return;
+        };
+        if transaction.is_broken {
+            self.end_transaction(key);
+            self.refuse(
+                key,
+                "EXECABORT Transaction discarded because of previous errors.",
+            );
+            return;
+        }
+        let (may_write, may_take_memory) = (transaction.may_write, transaction.may_take_memory);
+        if self.is_broken(key) {
+            self.end_transaction(key);
+            self.in_order(key, |engine| {
+                if let Some(connection) = engine.connections.get_mut(key) {
+                    connection.output.null_array();
+                }
+            });
+            return;
+        }
+        if self.must_look_again(key, request) {
+            return;
+        }
+        if may_write && let Some(line) = self.transaction_refusal(may_take_memory) {
+            self.end_transaction(key);
+            self.refuse(key, &line);
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let Some(transaction) = connection.transaction.take() else {
+            return;
+        };
+        let database = std::mem::replace(&mut connection.database, transaction.database);
+        self.unwatch(key);
+        self.run_transaction(key, database, *transaction);
+    }
+
+    /// Why a transaction that writes is refused, if it is.
+    fn transaction_refusal(&mut self, may_take_memory: bool) -> Option<String> {
+        if let Some(trouble) = &self.trouble {
+            let line = trouble.line();
+            return Some(format!(
+                "EXECABORT Transaction discarded because of: {line}"
+            ));
+        }
+        (may_take_memory && self.is_out_of_memory()).then(|| {
+            format!(
+                "EXECABORT Transaction discarded because of: {}",
+                crate::door::OOM
+            )
+        })
+    }
+
+    /// True if a watched key has changed.
+    fn is_broken(&self, key: usize) -> bool {
+        let Some(connection) = self.connections.get(key) else {
+            return true;
+        };
+        connection.is_watch_broken
+            || connection.watched.iter().any(|watched| {
+                let moment = Moment {
+                    database: watched.key.0,
+                    now_ms: self.now_ms,
+                    seed: 0,
+                };
+                watched.existed && !self.keyspace.view(moment, false).exists(&watched.key.1)
+            })
+    }
+
+    /// Lets `EXEC` wait while a record in flight touches a watched key; true if so.
+    fn must_look_again(&mut self, key: usize, request: Request<'_>) -> bool {
+        let Some(connection) = self.connections.get(key) else {
+            return true;
+        };
+        let is_touched = connection.watched.iter().any(|watched| {
+            let place = self.flights.place(watched.key.0, &watched.key.1);
+            self.flights.touches(place)
+        });
+        if is_touched {
+            let number = self.flights.last_number();
+            let command = ArgumentBuffer::from(request.arguments());
+            self.hold(key, Hold::Flight(number, command));
+            self.looking.push(key);
+        }
+        is_touched
+    }
+
+    fn end_transaction(&mut self, key: usize) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.transaction = None;
+        }
+        self.unwatch(key);
+    }
+
+    fn run_transaction(&mut self, key: usize, database: u32, transaction: Transaction) {
+        // Commands that are not about keys run now; their answers wait for their places.
+        let (mut services, mut service_bytes) = (Vec::new(), Vec::new());
+        for (position, command) in &transaction.services {
+            let start = service_bytes.len() as u32;
+            let Some(connection) = self.connections.get_mut(key) else {
+                return;
+            };
+            let in_flight = std::mem::take(&mut connection.in_flight);
+            let before = connection.output.bytes.len();
+            let arguments = command.arguments();
+            if let Ok(found) = command::resolve(&arguments) {
+                let request = Request {
+                    bytes: command.bytes(),
+                    ranges: command.ranges(),
+                };
+                self.service(key, found, request);
+            }
+            let Some(connection) = self.connections.get_mut(key) else {
+                return;
+            };
+            connection.in_flight = in_flight;
+            let answer = connection.output.bytes.split_off(before);
+            service_bytes.extend_from_slice(&answer);
+            services.push((0, *position, start..service_bytes.len() as u32));
+        }
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
+        let (id, in_flight) = (connection.id, connection.in_flight);
+        let (protocol, is_muted) = (connection.output.protocol, connection.is_muted());
+        let record = &transaction.record;
+        let request = Request {
+            bytes: record.bytes(),
+            ranges: record.ranges(),
+        };
+        if transaction.may_write {
+            let (places, waits) = self.touched_by(database, &transaction);
+            let proposal = Proposal {
+                kind: Kind::Command,
+                client: Some((key, id)),
+                database,
+                now_ms: self.now_ms,
+                needs_seed: transaction.needs_seed,
+                request,
+                waits,
+                services: &services,
+                service_bytes: &service_bytes,
+            };
+            self.propose(&proposal, &places);
+        } else if in_flight == 0 {
+            let moment = self.moment(database);
+            let before = self
+                .connections
+                .get(key)
+                .map_or(0, |connection| connection.output.bytes.len());
+            self.read_transaction_now(key, moment, &record.arguments(), &services, &service_bytes);
+            if is_muted && let Some(connection) = self.connections.get_mut(key) {
+                connection.output.bytes.truncate(before);
+            }
+        } else {
+            let now = self
+                .connections
+                .get_mut(key)
+                .map(|connection| std::mem::replace(&mut connection.database, database));
+            self.defer_command(key, Step::ReadTransaction, protocol, is_muted, request);
+            if let (Some(connection), Some(now)) = (self.connections.get_mut(key), now) {
+                connection.database = now;
+                if let Some(flight) = self.flights.get_mut(connection.last_flight) {
+                    let at = flight.entries.len() as u32 - 1;
+                    let offset = flight.bytes.len() as u32;
+                    flight.bytes.extend_from_slice(&service_bytes);
+                    let placed = services.into_iter().map(|(_, position, range)| {
+                        (at, position, range.start + offset..range.end + offset)
+                    });
+                    flight.service_answers.extend(placed);
+                }
+            }
+        }
+    }
+
+    /// The places of the keys that a transaction touches, and those who wait for them.
+    fn touched_by(&mut self, database: u32, transaction: &Transaction) -> (Vec<u16>, Vec<u64>) {
+        let (mut places, mut waits) = (Vec::new(), Vec::new());
+        let mut selected = database;
+        let is_log_first = self.is_log_first();
+        let mut touches_all = false;
+        for arguments in transaction::queued(&transaction.record.arguments()) {
+            let Ok(command) = command::resolve(&arguments) else {
+                continue;
+            };
+            if command.name == "select" {
+                let databases = self.keyspace.database_count();
+                selected =
+                    super::connection::database(arguments.at(1), databases).unwrap_or(selected);
+                continue;
+            }
+            if !command.is_write() {
+                continue;
+            }
+            if is_log_first {
+                let before = places.len();
+                self.add_places(command, selected, &arguments, &mut places);
+                touches_all |= places.len() == before;
+            }
+            // A record serves clients of its own database; those of others get one of their own.
+            if selected == database {
+                for wait in self.waiters_of(selected, command, &arguments) {
+                    if !waits.contains(&wait) {
+                        waits.push(wait);
+                    }
+                }
+            }
+        }
+        if touches_all {
+            places.clear();
+        }
+        (places, waits)
+    }
+}

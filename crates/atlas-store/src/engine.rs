@@ -1,0 +1,770 @@
+//! The engine: one thread that owns the keyspace and its clients' sockets.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use atlas_kv::{Class, Effects, Garbage, Interest, Keyspace};
+use atlas_resp::request::{Limits, Progress};
+use atlas_wal::Batch;
+use mio::net::TcpListener;
+use mio::{Events, Poll, Token};
+use slab::Slab;
+
+use crate::config::{EvictionPolicy, Fsync, StoreConfig};
+use crate::connection::{Connection, Hold, Io};
+use crate::error::Error;
+use crate::flight::Flights;
+use crate::log::{LogQueue, Trouble};
+use crate::mail::{Mail, Mailbox};
+use crate::metrics::Metrics;
+use crate::pubsub::PubSub;
+use crate::snapshot::Snapshots;
+use crate::transaction::Watches;
+use crate::waiting::Waiting;
+
+/// The mailbox's token; a connection's is its place and [`CONNECTIONS`].
+pub(crate) const MAILBOX: Token = Token(0);
+pub(crate) const LISTENER: Token = Token(1);
+const CONNECTIONS: usize = 2;
+
+/// Bytes of one read.
+pub(crate) const READ_BYTES: usize = 64 << 10;
+/// Reads of one socket before others get their turn.
+const ROUNDS_MAX: u32 = 4;
+/// Connections taken in before others get their turn.
+const ACCEPTS_MAX: u32 = 256;
+/// Bytes of records that are submitted before the turn ends.
+const SUBMIT_BYTES: usize = 1 << 20;
+/// How often the engine does its housekeeping.
+pub(crate) const TICK: Duration = Duration::from_millis(100);
+
+/// What of the configuration `CONFIG SET` changes.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) fsync: Fsync,
+    pub(crate) maxmemory: u64,
+    pub(crate) maxmemory_policy: EvictionPolicy,
+    pub(crate) notify: Class,
+    pub(crate) password: Option<Vec<u8>>,
+    pub(crate) clients_max: usize,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) output_bytes_max: usize,
+    pub(crate) limits: Limits,
+    pub(crate) slowlog_longer_than_us: i64,
+    pub(crate) slowlog_entries_max: usize,
+    pub(crate) latency_threshold_ms: u64,
+    pub(crate) is_expiring: bool,
+}
+
+impl Live {
+    pub(crate) fn of(config: &StoreConfig, password: Option<Vec<u8>>) -> Self {
+        let fits = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
+        Self {
+            fsync: config.fsync,
+            maxmemory: config.maxmemory.0,
+            maxmemory_policy: config.maxmemory_policy,
+            notify: crate::pubsub::classes(&config.notify_keyspace_events).unwrap_or_default(),
+            password,
+            clients_max: config.clients_max as usize,
+            idle_timeout: config.idle_timeout.as_duration(),
+            output_bytes_max: config.client_output_bytes_max.as_usize(),
+            limits: Limits {
+                arguments_max: config.arguments_max,
+                bulk_bytes_max: fits(config.argument_bytes_max.0),
+                command_bytes_max: fits(config.client_query_bytes_max.0),
+                ..Limits::default()
+            },
+            slowlog_longer_than_us: config.slowlog_longer_than.as_micros() as i64,
+            slowlog_entries_max: config.slowlog_entries_max as usize,
+            latency_threshold_ms: 0,
+            is_expiring: true,
+        }
+    }
+}
+
+/// What is counted, for `INFO` and the metrics.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) connections: u64,
+    pub(crate) rejected: u64,
+    pub(crate) commands: u64,
+    pub(crate) errors: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) records: u64,
+    pub(crate) syncs: u64,
+    pub(crate) sync_time: Duration,
+    pub(crate) expired: u64,
+    pub(crate) evicted: u64,
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
+    pub(crate) dirty: u64,
+    pub(crate) output_closed: u64,
+}
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stopping {
+    /// It does not.
+    No,
+    /// What is under way may end until then.
+    Draining(Instant),
+    /// The log is being closed.
+    Closing,
+    /// It is over.
+    Closed,
+}
+
+/// The engine.
+pub(crate) struct Engine {
+    pub(crate) config: Arc<StoreConfig>,
+    pub(crate) live: Live,
+    pub(crate) poll: Poll,
+    pub(crate) listener: Option<TcpListener>,
+    pub(crate) listen: SocketAddr,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) mail: mpsc::Receiver<Mail>,
+    pub(crate) connections: Slab<Box<Connection>>,
+    pub(crate) by_client: HashMap<u64, usize>,
+    pub(crate) last_client: u64,
+    pub(crate) keyspace: Keyspace,
+    pub(crate) cluster: u128,
+    pub(crate) node: u64,
+    pub(crate) run_id: String,
+    /// The index of the next record.
+    pub(crate) next_index: u64,
+    /// The last record that was applied.
+    pub(crate) applied_index: u64,
+    pub(crate) flights: Flights,
+    /// The records of the open flight, and their number as a submission.
+    pub(crate) batch: Batch,
+    pub(crate) epoch: u32,
+    pub(crate) written: u64,
+    pub(crate) durable: u64,
+    pub(crate) log: LogQueue,
+    pub(crate) log_bytes: u64,
+    pub(crate) trouble: Option<Trouble>,
+    pub(crate) waiting: Waiting,
+    pub(crate) watches: Watches,
+    pub(crate) pubsub: PubSub,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) expiry: crate::expiry::Expiry,
+    pub(crate) pause: crate::commands::Pause,
+    pub(crate) slowlog: crate::commands::SlowLog,
+    pub(crate) effects: Effects,
+    pub(crate) garbage: mpsc::Sender<Garbage>,
+    pub(crate) metrics: Metrics,
+    pub(crate) counts: Counts,
+    pub(crate) told: Counts,
+    pub(crate) now: Instant,
+    pub(crate) now_ms: i64,
+    pub(crate) started: Instant,
+    pub(crate) seed: u64,
+    pub(crate) stopping: Stopping,
+    pub(crate) end: atlas_runtime::Shutdown,
+    pub(crate) tasks: atlas_runtime::Tasks,
+    pub(crate) disk: Arc<dyn atlas_wal::Disk>,
+    pub(crate) memory: crate::memory::Memory,
+    /// Those whom the last sync answered and who have not sent again.
+    pub(crate) awaited: usize,
+    pub(crate) dirty: Vec<usize>,
+    pub(crate) resume: Vec<usize>,
+    /// Those whose answers leave once their records are with the system.
+    pub(crate) held: Vec<usize>,
+    /// Those who look again once what is in flight has landed.
+    pub(crate) looking: Vec<usize>,
+    pub(crate) again: Vec<usize>,
+    pub(crate) stalled: Vec<usize>,
+    pub(crate) is_accepting: bool,
+    pub(crate) ticked: Instant,
+    pub(crate) scratch: Vec<u8>,
+    pub(crate) ranges: Vec<Range<u32>>,
+    pub(crate) positions: Vec<usize>,
+    pub(crate) places: Vec<u16>,
+}
+
+impl Engine {
+    /// Serves until the process ends.
+    ///
+    /// # Errors
+    /// [`Error::Poll`].
+    pub(crate) fn run(mut self) -> Result<(), Error> {
+        let mut events = Events::with_capacity(1024);
+        while self.stopping != Stopping::Closed {
+            let timeout = self.timeout();
+            match self.poll.poll(&mut events, Some(timeout)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::Poll(error)),
+            }
+            self.tell_time();
+            for event in &events {
+                match event.token() {
+                    MAILBOX => {}
+                    LISTENER => self.accept(),
+                    Token(token) => self.ready(token - CONNECTIONS, event),
+                }
+            }
+            self.read_mail();
+            self.go_on();
+            self.snapshot_step();
+            self.tick();
+            self.submit();
+            self.flush();
+        }
+        Ok(())
+    }
+
+    fn timeout(&self) -> Duration {
+        let is_busy = !self.again.is_empty()
+            || !self.resume.is_empty()
+            || self.is_accepting
+            || (self.snapshots.is_walking() && self.snapshots.wants_blocks());
+        if is_busy {
+            return Duration::ZERO;
+        }
+        let deadlines = [self.waiting.next_deadline(), self.pause.until()];
+        let next = deadlines.into_iter().flatten().min();
+        let left = next.map(|at| at.saturating_duration_since(Instant::now()));
+        left.map_or(TICK, |left| left.min(TICK))
+    }
+
+    pub(crate) fn tell_time(&mut self) {
+        self.now = Instant::now();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now_ms = since.map_or(0, |since| since.as_millis() as i64);
+        // The state's clock never runs back, and a record is not older than one before it.
+        self.now_ms = self.now_ms.max(now_ms);
+    }
+
+    fn read_mail(&mut self) {
+        while let Ok(mail) = self.mail.try_recv() {
+            match mail {
+                Mail::Durable { number, took } => {
+                    self.counts.syncs += 1;
+                    self.counts.sync_time += took;
+                    self.metrics.sync_seconds.observe(took.as_secs_f64());
+                    self.durable = number;
+                    self.written = self.written.max(number);
+                    self.land(number);
+                }
+                Mail::Written { number } => self.released(number),
+                Mail::Failed { number, trouble } => self.failed(number, trouble),
+                Mail::Trouble(trouble) => self.trouble = trouble,
+                Mail::LogBytes(bytes) => self.log_bytes = bytes,
+                Mail::Snapshot(outcome) => self.snapshot_ended(outcome),
+                Mail::SnapshotTaken => {}
+                Mail::Closed => self.stopping = Stopping::Closed,
+                Mail::Stop { deadline } => self.stop(deadline),
+            }
+        }
+    }
+
+    /// Takes new connections in.
+    fn accept(&mut self) {
+        self.is_accepting = false;
+        for _ in 0..ACCEPTS_MAX {
+            let Some(listener) = &self.listener else {
+                return;
+            };
+            let (mut stream, address) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    // Out of descriptors, or a client that has gone again: the next tick tries once more.
+                    tracing::debug!(error = error.to_string(), "a connection was not accepted");
+                    self.is_accepting = false;
+                    return;
+                }
+            };
+            self.counts.connections += 1;
+            if self.connections.len() >= self.live.clients_max {
+                self.counts.rejected += 1;
+                use std::io::Write as _;
+                // Best effort: whoever is turned away may have gone.
+                let _ = stream.write(b"-ERR max number of clients reached\r\n");
+                continue;
+            }
+            // Answers are whole when they are written: waiting for more would only delay them.
+            let _ = stream.set_nodelay(true);
+            self.last_client += 1;
+            let id = self.last_client;
+            let mut connection = Box::new(Connection::new(stream, id, address, self.now));
+            connection.is_authenticated = self.live.password.is_none();
+            let entry = self.connections.vacant_entry();
+            let token = Token(entry.key() + CONNECTIONS);
+            let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
+            let registry = self.poll.registry();
+            if let Err(error) = registry.register(&mut connection.stream, token, interest) {
+                tracing::warn!(error = error.to_string(), "a connection was not taken in");
+                continue;
+            }
+            self.by_client.insert(id, entry.key());
+            entry.insert(connection);
+        }
+        self.is_accepting = true;
+    }
+
+    fn ready(&mut self, key: usize, event: &mio::event::Event) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if event.is_writable() && connection.output.pending() > 0 {
+            self.list(key);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.is_readable = true;
+                connection.is_ended |= event.is_read_closed() || event.is_error();
+            }
+            self.read(key);
+        }
+    }
+
+    /// Reads what a client sent and deals with it.
+    pub(crate) fn read(&mut self, key: usize) {
+        for round in 0.. {
+            let paused_at = self.live.output_bytes_max / 4;
+            let is_full = self.is_full();
+            let Some(connection) = self.connections.get_mut(key) else {
+                return;
+            };
+            if connection.is_closing || !connection.is_readable {
+                return;
+            }
+            // One that waits is read on only to see that it goes away, and within its limit.
+            let has_much = connection.input.len() > READ_BYTES && connection.is_stopped();
+            let waits = matches!(
+                connection.hold.as_deref(),
+                Some(Hold::Wait(_) | Hold::Elsewhere(..))
+            );
+            if connection.is_ended && waits {
+                // It will never hear the answer.
+                self.close(key);
+                return;
+            }
+            if has_much || connection.has_input || connection.output.pending() > paused_at {
+                return;
+            }
+            if is_full {
+                self.stalled.push(key);
+                return;
+            }
+            if round == ROUNDS_MAX {
+                self.again.push(key);
+                return;
+            }
+            let mut scratch = std::mem::take(&mut self.scratch);
+            let received = connection.receive(&mut scratch);
+            match received {
+                Io::Bytes(count) => {
+                    self.counts.bytes_in += count as u64;
+                    connection.used = self.now;
+                    if connection.is_awaited {
+                        connection.is_awaited = false;
+                        self.awaited -= 1;
+                    }
+                    // A short read is the last one, unless the client has ended its direction.
+                    connection.is_readable = count == scratch.len() || connection.is_ended;
+                    self.received(key, &mut scratch[..count]);
+                }
+                Io::Blocked => connection.is_readable = false,
+                Io::End | Io::Broken => {
+                    self.scratch = scratch;
+                    self.ended(key, received);
+                    return;
+                }
+            }
+            self.scratch = scratch;
+        }
+    }
+
+    /// A client has ended its direction: what it sent is still answered, as Redis does not.
+    fn ended(&mut self, key: usize, how: Io) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        connection.is_ended = true;
+        let has_commands = match connection.hold.as_deref() {
+            None => connection.has_input,
+            Some(Hold::OwnRecords(_) | Hold::Flight(..) | Hold::Paused(_)) => true,
+            // Whoever waits and goes away does not want the answer any more.
+            Some(Hold::Wait(_) | Hold::Elsewhere(..)) => {
+                self.close(key);
+                return;
+            }
+        };
+        if how == Io::Broken {
+            self.close(key);
+        } else if !has_commands {
+            connection.is_readable = false;
+            self.close_after_answers(key);
+        }
+    }
+
+    /// Deals with bytes that a client sent.
+    fn received(&mut self, key: usize, bytes: &mut [u8]) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.is_stopped() || !connection.input.is_empty() {
+            connection.input.extend_from_slice(bytes);
+            if !connection.is_stopped() {
+                self.take_input(key);
+            }
+            return;
+        }
+        let consumed = self.commands(key, bytes);
+        if let Some(connection) = self.connections.get_mut(key)
+            && consumed < bytes.len()
+        {
+            connection.input.extend_from_slice(&bytes[consumed..]);
+            connection.decoder.discard(consumed);
+        } else if let Some(connection) = self.connections.get_mut(key) {
+            connection.decoder.discard(consumed);
+        }
+    }
+
+    /// Deals with the input that a connection holds.
+    pub(crate) fn take_input(&mut self, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        connection.has_input = false;
+        let mut input = std::mem::take(&mut connection.input);
+        let consumed = self.commands(key, &mut input);
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if consumed == input.len() {
+            input.clear();
+            connection.decoder.discard(consumed);
+            if input.capacity() > READ_BYTES {
+                input = Vec::new();
+            }
+        } else if consumed >= READ_BYTES || consumed > input.len() / 2 {
+            input.drain(..consumed);
+            connection.decoder.discard(consumed);
+        }
+        connection.input = input;
+    }
+
+    /// Runs the whole commands in `buffer`; how many of its bytes are of no more use.
+    fn commands(&mut self, key: usize, buffer: &mut [u8]) -> usize {
+        let mut ranges = std::mem::take(&mut self.ranges);
+        let paused_at = self.live.output_bytes_max / 4;
+        loop {
+            let is_full = self.is_full();
+            let Some(connection) = self.connections.get_mut(key) else {
+                self.ranges = ranges;
+                return buffer.len();
+            };
+            if connection.is_stopped() || connection.output.pending() > paused_at || is_full {
+                connection.has_input = connection.decoder.consumed() < buffer.len();
+                if is_full && !connection.is_stopped() {
+                    self.stalled.push(key);
+                }
+                break;
+            }
+            let limits = if connection.is_authenticated {
+                &self.live.limits
+            } else {
+                &Limits::BEFORE_LOGIN
+            };
+            match connection.decoder.decode(buffer, limits, &mut ranges) {
+                Ok(Progress::Command) => self.execute(key, buffer, &ranges),
+                Ok(Progress::Incomplete { .. }) => break,
+                Err(violation) => {
+                    self.violated(key, violation);
+                    break;
+                }
+            }
+        }
+        self.ranges = ranges;
+        self.connections
+            .get(key)
+            .map_or(buffer.len(), |connection| connection.decoder.consumed())
+    }
+
+    /// True while so much waits for the disk that clients have to wait too.
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.flights.bytes() > self.config.in_flight_bytes_max.as_usize()
+            || self.snapshots.is_behind()
+    }
+
+    fn violated(&mut self, key: usize, violation: atlas_resp::request::Violation) {
+        tracing::debug!(
+            violation = violation.to_string(),
+            "a client broke the protocol"
+        );
+        self.counts.errors += 1;
+        let is_silent = violation == atlas_resp::request::Violation::Http;
+        self.in_order(key, |engine| {
+            if !is_silent && let Some(connection) = engine.connections.get_mut(key) {
+                let line = format!("ERR Protocol error: {violation}");
+                connection.output.encoder().error(line);
+            }
+        });
+        self.close_after_answers(key);
+    }
+
+    /// Has a connection closed once all its answers have left.
+    pub(crate) fn close_after_answers(&mut self, key: usize) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.is_closing = true;
+            self.list(key);
+        }
+    }
+
+    /// Has a connection's output sent at the end of the turn.
+    #[inline]
+    pub(crate) fn list(&mut self, key: usize) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && !connection.is_listed
+        {
+            connection.is_listed = true;
+            self.dirty.push(key);
+        }
+    }
+
+    /// Goes on with those whose turn was cut short.
+    fn go_on(&mut self) {
+        if self.is_accepting {
+            self.accept();
+        }
+        if !self.is_full() {
+            self.resume.append(&mut self.stalled);
+        }
+        for key in std::mem::take(&mut self.resume) {
+            self.go_on_with(key);
+        }
+        for key in std::mem::take(&mut self.again) {
+            self.read(key);
+        }
+    }
+
+    /// Goes on with a connection that had to stop.
+    fn go_on_with(&mut self, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.is_closing {
+            self.list(key);
+            return;
+        }
+        let may_go_on = match connection.hold.as_deref() {
+            None => true,
+            Some(Hold::OwnRecords(_)) => connection.in_flight == 0,
+            Some(Hold::Flight(number, _)) => self.durable >= *number || self.flights.is_empty(),
+            Some(Hold::Paused(_)) => !self.pause.holds_anything(self.now),
+            Some(Hold::Wait(_) | Hold::Elsewhere(..)) => false,
+        };
+        if !may_go_on {
+            if matches!(connection.hold.as_deref(), Some(Hold::Flight(..))) {
+                self.looking.push(key);
+            }
+            return;
+        }
+        if let Some(hold) = connection.hold.take()
+            && let Hold::OwnRecords(command) | Hold::Flight(_, command) | Hold::Paused(command) =
+                *hold
+        {
+            let ranges: Vec<Range<u32>> = command.ranges().to_vec();
+            self.execute(key, command.bytes(), &ranges);
+        }
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if !connection.is_stopped() {
+            // What there is, if anything, is looked at now.
+            connection.has_input = false;
+            if !connection.input.is_empty() {
+                self.take_input(key);
+            }
+        }
+        self.read(key);
+    }
+
+    /// Hands the open flight's records to the log.
+    pub(crate) fn submit(&mut self) {
+        if self.batch.is_empty() {
+            if self.awaited == 0 && !self.flights.is_empty() {
+                self.log.go();
+            }
+            return;
+        }
+        if let Some(number) = self.flights.close() {
+            let batch = std::mem::take(&mut self.batch);
+            self.snapshots.logged_bytes += batch.bytes() as u64;
+            self.batch = self
+                .log
+                .submit(number, self.epoch, batch, self.awaited == 0);
+        }
+    }
+
+    /// Submits before the turn's end if there is much.
+    pub(crate) fn submit_if_large(&mut self) {
+        if self.batch.bytes() >= SUBMIT_BYTES {
+            self.submit();
+        }
+    }
+
+    /// Sends what waits for clients.
+    pub(crate) fn flush(&mut self) {
+        for key in std::mem::take(&mut self.dirty) {
+            self.flush_one(key);
+        }
+    }
+
+    fn flush_one(&mut self, key: usize) {
+        let output_bytes_max = self.live.output_bytes_max;
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        connection.is_listed = false;
+        if connection.held_by > self.written {
+            self.held.push(key);
+            return;
+        }
+        let before = connection.bytes_out;
+        let sent = connection.send();
+        self.counts.bytes_out += connection.bytes_out - before;
+        match sent {
+            Io::Broken | Io::End => self.close(key),
+            Io::Blocked if connection.output.pending() > output_bytes_max => {
+                self.counts.output_closed += 1;
+                tracing::warn!(
+                    client = connection.id,
+                    address = connection.address.to_string(),
+                    "a client that does not read its answers was disconnected"
+                );
+                self.close(key);
+            }
+            Io::Blocked => {}
+            Io::Bytes(_) => {
+                if connection.is_closing && connection.in_flight == 0 {
+                    self.close(key);
+                } else if connection.has_input && !connection.is_stopped() {
+                    self.resume.push(key);
+                } else if connection.is_readable && !connection.is_stopped() {
+                    self.again.push(key);
+                }
+            }
+        }
+    }
+
+    /// Forgets a connection.
+    pub(crate) fn close(&mut self, key: usize) {
+        if !self.connections.contains(key) {
+            return;
+        }
+        self.unlisten(key);
+        self.unwatch(key);
+        let mut connection = self.connections.remove(key);
+        if let Some(Hold::Wait(wait)) = connection.hold.as_deref() {
+            self.end_wait(*wait, crate::waiting::Ending::Gone);
+        }
+        if connection.is_awaited {
+            self.awaited -= 1;
+        }
+        self.by_client.remove(&connection.id);
+        // The descriptor is closed right after: epoll forgets it anyway.
+        let _ = self.poll.registry().deregister(&mut connection.stream);
+    }
+
+    /// What of effects anybody wants to hear.
+    pub(crate) fn interest(&self) -> Interest {
+        let mut interest = Interest::empty();
+        if !self.watches.is_empty() || !self.waiting.is_empty() {
+            interest |= Interest::KEYS;
+        }
+        if !self.live.notify.is_empty() && !self.pubsub.is_empty() {
+            interest |= Interest::EVENTS;
+        }
+        interest
+    }
+
+    /// A random number.
+    pub(crate) fn random(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.seed;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn stop(&mut self, deadline: Instant) {
+        if self.stopping == Stopping::No {
+            tracing::info!("the store stops: no new clients");
+            self.listener = None;
+            self.stopping = Stopping::Draining(deadline);
+        }
+    }
+
+    /// Housekeeping, some times a second.
+    fn tick(&mut self) {
+        self.end_waits();
+        if self.has_more_to_expire() {
+            self.sweep();
+        }
+        if let Stopping::Draining(deadline) = self.stopping {
+            self.drain(deadline);
+        }
+        if self.now.saturating_duration_since(self.ticked) < TICK {
+            return;
+        }
+        self.ticked = self.now;
+        self.end_elsewheres();
+        self.sweep();
+        self.evict();
+        self.snapshot_if_due();
+        self.close_idle();
+        self.tell_metrics();
+        if self.pause.ended(self.now) {
+            self.resume
+                .extend(self.connections.iter().map(|(key, _)| key));
+        }
+        // One that could not be taken in is tried again.
+        self.accept();
+    }
+
+    fn drain(&mut self, deadline: Instant) {
+        let is_over = self.now >= deadline;
+        if !self.flights.is_empty() && !is_over {
+            return;
+        }
+        self.submit();
+        self.flush();
+        let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.close(key);
+        }
+        self.log.close();
+        self.stopping = Stopping::Closing;
+    }
+
+    fn close_idle(&mut self) {
+        if self.live.idle_timeout.is_zero() {
+            return;
+        }
+        let limit = self.live.idle_timeout;
+        let idle: Vec<usize> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| {
+                self.now.saturating_duration_since(connection.used) > limit
+                    && connection.hold.is_none()
+                    && connection.subscriptions.is_none()
+                    && connection.in_flight == 0
+            })
+            .map(|(key, _)| key)
+            .collect();
+        for key in idle {
+            self.close(key);
+        }
+    }
+}

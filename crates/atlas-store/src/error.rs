@@ -1,0 +1,81 @@
+//! What can go wrong when the store is built, opened or run.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// One thing wrong with the configuration, with its key and the remedy.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    /// The dotted key.
+    pub key: String,
+    /// What is wrong and what would be right, to be read after the key.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.key, self.what)
+    }
+}
+
+/// What can go wrong when the store is built, opened or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration cannot work; each problem names its key.
+    #[error("the store's configuration cannot work: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Config(Vec<Problem>),
+    /// The listener could not be opened.
+    #[error("the store's listener could not be opened")]
+    Listen(#[source] atlas_runtime::Error),
+    /// A metric could not be declared.
+    #[error("the store's metrics could not be declared")]
+    Metrics(#[source] atlas_runtime::Error),
+    /// A thread could not be started.
+    #[error("a thread of the store could not be started")]
+    Spawn(#[source] atlas_runtime::Error),
+    /// The engine's poll could not be set up, or failed.
+    #[error("the store's engine cannot wait for its sockets")]
+    Poll(#[source] io::Error),
+    /// The system gave no random numbers.
+    #[error("the system gave no random numbers")]
+    Random(#[source] io::Error),
+    /// The data folder cannot be made.
+    #[error("the store's folder {} cannot be made", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The password's file cannot be used.
+    #[error("password file {} {why}", file.display())]
+    Password {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The log or a snapshot cannot be used; the message names file and offset.
+    #[error("the store's log cannot be used")]
+    Log(#[from] atlas_wal::Error),
+    /// A snapshot that is whole does not hold what a snapshot holds.
+    #[error("snapshot {name} cannot be loaded")]
+    Load {
+        /// Its file's name.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: atlas_kv::LoadError,
+    },
+    /// A record of the log cannot be applied.
+    #[error("record {index} of the log cannot be applied: {what}")]
+    Record {
+        /// Its index.
+        index: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+}

@@ -1,0 +1,44 @@
+//! The store: keys in memory, a log that is written before an answer, the protocol of Redis.
+//!
+//! Entry points: [`StoreConfig`] → [`Store::build`] (binds, opens the log, brings the state back) → [`Store::start`] →
+//! drain; [`Handle`] is the only way in while it serves, besides its clients' sockets.
+//!
+//! How it is laid out:
+//! - the **engine** (`engine.rs`) is one thread that owns the keyspace and its clients' sockets (`connection.rs`);
+//! - the **door** (`door.rs`) decides what becomes of a command: answered at once, a place in the queue (`flight.rs`), or
+//!   a wait (`waiting.rs`, `transaction.rs`);
+//! - the **log's thread** (`log.rs`) writes and syncs what the door let in; `apply.rs` is what happens then;
+//! - `snapshot.rs` writes the state of one instant beside the engine's work, `recovery.rs` reads it and the log back;
+//! - `expiry.rs` removes keys by records of their own, `pubsub.rs` carries messages;
+//! - `commands/` has the commands that are not about keys, one file a group.
+//!
+//! Invariants: under `fsync = "every"` nothing is applied, read or answered before it is durable; a connection's answers
+//! keep the order of its commands; a record that is read back does what it did the first time; what a client may make
+//! the store keep is bounded.
+
+mod apply;
+mod commands;
+mod config;
+mod connection;
+mod door;
+mod engine;
+mod error;
+mod expiry;
+mod flight;
+mod handle;
+mod log;
+mod mail;
+mod memory;
+mod metrics;
+mod pubsub;
+mod recovery;
+mod service;
+mod snapshot;
+mod transaction;
+mod waiting;
+
+pub use config::{EvictionPolicy, Fsync, StoreConfig};
+pub use error::{Error, Problem};
+pub use handle::Handle;
+pub use memory::Allocated;
+pub use service::{Store, declare_metrics};

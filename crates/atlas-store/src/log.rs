@@ -1,0 +1,493 @@
+//! The log's thread: what the engine submits is written, and made durable as the mode says.
+//!
+//! Under `every` a sync begins when those whom the last one answered have had the chance to send again, or after as long
+//! as a sync takes: otherwise clients that wait for their answers fall into two halves, each of which waits for the
+//! other's sync.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use atlas_runtime::{Kind, OnCancel, OnError, Tasks};
+use atlas_wal::snapshot::Verified;
+use atlas_wal::{Batch, Error, Log, LogId, Prepared};
+
+use crate::config::Fsync;
+use crate::mail::{Mail, Mailbox};
+
+/// A sync waits no longer than this for those who may send again.
+const GATHER_MAX: Duration = Duration::from_millis(5);
+/// How often what failed for want of space is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+/// Most bytes in one frame, unless one record is larger.
+const FRAME_BYTES_MAX: usize = 32 << 20;
+/// Batches kept for the engine to fill again.
+const SPARE_MAX: usize = 16;
+
+/// What keeps the log from being written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Trouble {
+    /// The disk is full: ends by itself.
+    Full(String),
+    /// The disk refused something that may go well the next time.
+    Refused(String),
+    /// A sync failed: ends with a restart.
+    Final(String),
+}
+
+impl Trouble {
+    fn of(error: &Error) -> Self {
+        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+        let text = format!("{error}{}", cause.unwrap_or_default());
+        if error.refuses_writes() {
+            Self::Final(text)
+        } else if error.is_full() {
+            Self::Full(text)
+        } else {
+            Self::Refused(text)
+        }
+    }
+
+    /// The error that writes are refused with.
+    pub(crate) fn line(&self) -> String {
+        match self {
+            Self::Full(_) => {
+                "MISCONF the disk of the log is full; writes are refused until there is space"
+                    .to_owned()
+            }
+            Self::Refused(cause) => {
+                format!("MISCONF the log cannot be written, writes are refused: {cause}")
+            }
+            Self::Final(cause) => {
+                format!("MISCONF the log failed, writes are refused until a restart: {cause}")
+            }
+        }
+    }
+}
+
+/// What is handed to the log at once.
+struct Submission {
+    number: u64,
+    /// Submissions of an older epoch came before the engine had heard of a failure: they are void.
+    epoch: u32,
+    batch: Batch,
+}
+
+#[derive(Default)]
+struct State {
+    submissions: VecDeque<Submission>,
+    spare: Vec<Batch>,
+    /// Those whom the last sync answered have sent again.
+    is_go: bool,
+    /// The thread waits for work.
+    is_waiting: bool,
+    /// Somebody wants all that is written to be durable now.
+    is_sync_wanted: bool,
+    is_closing: bool,
+    fsync: Fsync,
+    fsync_interval: Duration,
+    purge: Option<(Verified, LogId)>,
+    prepared: Option<Result<Prepared, Error>>,
+}
+
+/// The engine's end of the log's thread.
+#[derive(Clone)]
+pub(crate) struct LogQueue(Arc<(Mutex<State>, Condvar)>);
+
+impl LogQueue {
+    pub(crate) fn new(fsync: Fsync, fsync_interval: Duration) -> Self {
+        let state = State {
+            fsync,
+            fsync_interval,
+            ..State::default()
+        };
+        Self(Arc::new((Mutex::new(state), Condvar::new())))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock.
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands records to the log; an empty batch to fill next comes back.
+    pub(crate) fn submit(&self, number: u64, epoch: u32, batch: Batch, is_go: bool) -> Batch {
+        let mut state = self.state();
+        state.submissions.push_back(Submission {
+            number,
+            epoch,
+            batch,
+        });
+        state.is_go |= is_go;
+        let spare = state.spare.pop().unwrap_or_default();
+        let wake = state.is_waiting;
+        drop(state);
+        if wake {
+            self.0.1.notify_one();
+        }
+        spare
+    }
+
+    /// Lets the next sync begin.
+    pub(crate) fn go(&self) {
+        let mut state = self.state();
+        state.is_go = true;
+        let wake = state.is_waiting && !state.submissions.is_empty();
+        drop(state);
+        if wake {
+            self.0.1.notify_one();
+        }
+    }
+
+    /// Has all that is written made durable soon, whatever the mode.
+    pub(crate) fn sync(&self) {
+        self.state().is_sync_wanted = true;
+        self.0.1.notify_one();
+    }
+
+    /// Changes the mode.
+    pub(crate) fn set_fsync(&self, fsync: Fsync) {
+        self.state().fsync = fsync;
+        self.0.1.notify_one();
+    }
+
+    /// Lets go of what a snapshot covers.
+    pub(crate) fn purge(&self, snapshot: Verified, up_to: LogId) {
+        self.state().purge = Some((snapshot, up_to));
+        self.0.1.notify_one();
+    }
+
+    /// Has everything written, the log closed, and the thread ended.
+    pub(crate) fn close(&self) {
+        self.state().is_closing = true;
+        self.0.1.notify_one();
+    }
+}
+
+/// The thread's side.
+pub(crate) struct Writer {
+    pub(crate) log: Log,
+    pub(crate) queue: LogQueue,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) tasks: Tasks,
+    /// Records that are written and not durable, as the number of the last submission.
+    written: u64,
+    durable: u64,
+    epoch: u32,
+    synced_at: Instant,
+    /// About how long a sync takes.
+    sync_time: Duration,
+    trouble: Option<Trouble>,
+    retry_at: Option<Instant>,
+    log_bytes: u64,
+}
+
+/// What the thread is to do next.
+#[derive(Default)]
+struct Work {
+    submissions: Vec<Submission>,
+    purge: Option<(Verified, LogId)>,
+    prepared: Option<Result<Prepared, Error>>,
+    is_sync_due: bool,
+    is_closing: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(log: Log, queue: LogQueue, mailbox: Mailbox, tasks: Tasks) -> Self {
+        let now = Instant::now();
+        Self {
+            log,
+            queue,
+            mailbox,
+            tasks,
+            written: 0,
+            durable: 0,
+            epoch: 0,
+            synced_at: now,
+            sync_time: Duration::from_micros(100),
+            trouble: None,
+            retry_at: None,
+            log_bytes: 0,
+        }
+    }
+
+    /// Writes until the log is to be closed.
+    pub(crate) fn run(mut self) -> Result<(), crate::Error> {
+        loop {
+            let mut work = self.wait();
+            if let Some(outcome) = work.prepared.take() {
+                let outcome = self.log.install(outcome);
+                self.note_room(outcome);
+            }
+            self.append(&mut work.submissions);
+            self.give_back(work.submissions);
+            if work.is_sync_due && self.written > self.durable {
+                self.sync();
+            }
+            if let Some((snapshot, up_to)) = work.purge.take() {
+                self.purge(&snapshot, up_to);
+            }
+            self.prepare();
+            self.tell_bytes();
+            if work.is_closing {
+                return self.close();
+            }
+        }
+    }
+
+    /// Waits for something to do.
+    fn wait(&mut self) -> Work {
+        let queue = self.queue.clone();
+        let mut state = queue.state();
+        loop {
+            let now = Instant::now();
+            let mut until = self.retry_at;
+            let mut at = |deadline: Instant| {
+                until = Some(until.map_or(deadline, |other| other.min(deadline)));
+            };
+            let mut is_sync_due = state.is_sync_wanted || state.is_closing;
+            let mut take = !state.submissions.is_empty();
+            match state.fsync {
+                Fsync::Every if take => {
+                    let deadline = self.synced_at + self.sync_time.min(GATHER_MAX);
+                    is_sync_due |= state.is_go || now >= deadline;
+                    // What came is written while the others are waited for only once there is much of it: a write
+                    // costs more than a record.
+                    take = is_sync_due || state.submissions.len() >= SPARE_MAX;
+                    at(deadline);
+                }
+                Fsync::Every => is_sync_due |= self.written > self.durable,
+                Fsync::Interval if self.written > self.durable => {
+                    let deadline = self.synced_at + state.fsync_interval;
+                    is_sync_due |= now >= deadline;
+                    at(deadline);
+                }
+                Fsync::Interval | Fsync::None => {}
+            }
+            let is_retry_due = self.retry_at.is_some_and(|at| now >= at);
+            if take
+                || (is_sync_due && self.written > self.durable)
+                || state.purge.is_some()
+                || state.prepared.is_some()
+                || is_retry_due
+                || state.is_closing
+            {
+                if is_retry_due {
+                    self.retry_at = None;
+                }
+                if is_sync_due {
+                    state.is_sync_wanted = false;
+                    state.is_go = false;
+                }
+                let submissions = if take || state.is_closing {
+                    state.submissions.drain(..).collect()
+                } else {
+                    Vec::new()
+                };
+                return Work {
+                    submissions,
+                    purge: state.purge.take(),
+                    prepared: state.prepared.take(),
+                    is_sync_due,
+                    is_closing: state.is_closing,
+                };
+            }
+            state.is_sync_wanted = false;
+            state.is_waiting = true;
+            state = match until {
+                Some(until) => {
+                    let left = until.saturating_duration_since(now);
+                    let waited = queue.0.1.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    let waited = queue.0.1.wait(state);
+                    waited.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
+            state.is_waiting = false;
+        }
+    }
+
+    /// Writes what was submitted, as few frames.
+    fn append(&mut self, submissions: &mut Vec<Submission>) {
+        submissions.retain(|submission| submission.epoch >= self.epoch);
+        let mut rest = submissions.as_slice();
+        while let Some(first) = rest.first() {
+            let mut bytes = 0;
+            let fitting = rest.iter().take_while(|submission| {
+                bytes += submission.batch.bytes();
+                bytes <= FRAME_BYTES_MAX
+            });
+            let count = fitting.count().max(1);
+            let (frame, after) = rest.split_at(count);
+            let batches: Vec<&Batch> = frame.iter().map(|one| &one.batch).collect();
+            match self.log.append(&batches) {
+                Ok(_) => {
+                    self.written = frame.last().map_or(self.written, |last| last.number);
+                    rest = after;
+                }
+                Err(error) => {
+                    let trouble = Trouble::of(&error);
+                    tracing::error!(error = trouble.line(), "the log was not written");
+                    self.epoch = first.epoch + 1;
+                    let number = first.number;
+                    self.mailbox.send(Mail::Failed {
+                        number,
+                        trouble: trouble.clone(),
+                    });
+                    self.set_trouble(Some(trouble));
+                    break;
+                }
+            }
+        }
+        if !submissions.is_empty() && self.fsync() != Fsync::Every {
+            self.mailbox.send(Mail::Written {
+                number: self.written,
+            });
+        }
+    }
+
+    fn give_back(&self, submissions: Vec<Submission>) {
+        if submissions.is_empty() {
+            return;
+        }
+        let mut state = self.queue.state();
+        for mut submission in submissions {
+            if state.spare.len() < SPARE_MAX {
+                submission.batch.clear();
+                state.spare.push(submission.batch);
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        let begun = Instant::now();
+        match self.log.sync() {
+            Ok(_) => {
+                self.synced_at = Instant::now();
+                let took = self.synced_at - begun;
+                self.sync_time = (self.sync_time * 7 + took) / 8;
+                self.durable = self.written;
+                self.mailbox.send(Mail::Durable {
+                    number: self.durable,
+                    took,
+                });
+            }
+            Err(error) => {
+                let trouble = Trouble::of(&error);
+                tracing::error!(error = trouble.line(), "the log cannot be made durable");
+                self.epoch += 1;
+                self.mailbox.send(Mail::Failed {
+                    number: self.durable + 1,
+                    trouble: trouble.clone(),
+                });
+                self.written = self.durable;
+                self.set_trouble(Some(trouble));
+            }
+        }
+    }
+
+    fn purge(&mut self, snapshot: &Verified, up_to: LogId) {
+        match self.log.purge(snapshot, up_to) {
+            Ok(removed) => tracing::debug!(removed, index = up_to.index, "the log was purged"),
+            Err(error) if error.refuses_writes() => {
+                let trouble = Trouble::of(&error);
+                tracing::error!(error = trouble.line(), "the log cannot be purged");
+                self.set_trouble(Some(trouble));
+            }
+            Err(error) => {
+                tracing::warn!(error = Trouble::of(&error).line(), "the log was not purged");
+            }
+        }
+    }
+
+    /// Has the next segment written ahead, by a thread of its own, when it is time.
+    fn prepare(&mut self) {
+        if self.retry_at.is_some() {
+            return;
+        }
+        let preparation = match self.log.preparation() {
+            Ok(Some(preparation)) => preparation,
+            Ok(None) => return,
+            Err(error) => {
+                self.note_room(Err(error));
+                return;
+            }
+        };
+        let queue = self.queue.clone();
+        let kind = Kind {
+            on_cancel: OnCancel::Abort,
+            on_error: OnError::Log,
+        };
+        let started = self.tasks.thread(kind, "store-segment", move || {
+            let outcome = preparation.run();
+            queue.state().prepared = Some(outcome);
+            queue.0.1.notify_one();
+            Ok::<(), crate::Error>(())
+        });
+        if let Err(error) = started {
+            // It is done within an append then.
+            tracing::warn!(
+                error = error.to_string(),
+                "no thread writes the log's next file ahead"
+            );
+        }
+    }
+
+    /// Hears whether there is room for the next segment.
+    fn note_room(&mut self, outcome: Result<(), Error>) {
+        match outcome {
+            Ok(()) => {
+                if !matches!(self.trouble, Some(Trouble::Final(_)) | None) {
+                    tracing::info!("the log can be written again");
+                    self.set_trouble(None);
+                }
+            }
+            Err(error) => {
+                let trouble = Trouble::of(&error);
+                if self.trouble.is_none() {
+                    tracing::error!(
+                        error = trouble.line(),
+                        "the log's next file was not written ahead"
+                    );
+                }
+                self.set_trouble(Some(trouble));
+            }
+        }
+    }
+
+    fn set_trouble(&mut self, trouble: Option<Trouble>) {
+        let is_final = matches!(self.trouble, Some(Trouble::Final(_)));
+        self.retry_at = match &trouble {
+            Some(Trouble::Full(_) | Trouble::Refused(_)) => Some(Instant::now() + RETRY),
+            _ => None,
+        };
+        if !is_final && self.trouble != trouble {
+            self.trouble.clone_from(&trouble);
+            self.mailbox.send(Mail::Trouble(trouble));
+        }
+    }
+
+    fn tell_bytes(&mut self) {
+        let bytes = self.log.bytes();
+        if bytes != self.log_bytes {
+            self.log_bytes = bytes;
+            self.mailbox.send(Mail::LogBytes(bytes));
+        }
+    }
+
+    fn fsync(&self) -> Fsync {
+        self.queue.state().fsync
+    }
+
+    fn close(self) -> Result<(), crate::Error> {
+        let mailbox = self.mailbox.clone();
+        let closed = if self.trouble.is_some() {
+            Ok(())
+        } else {
+            self.log.close()
+        };
+        mailbox.send(Mail::Closed);
+        Ok(closed?)
+    }
+}

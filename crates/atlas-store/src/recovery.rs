@@ -1,0 +1,223 @@
+//! What a store starts from: the newest whole snapshot, then the log behind it.
+
+use std::sync::Arc;
+
+use atlas_kv::{Arguments, Discard, Effects, Keyspace, Loading, Moment, Reply, Settings, Waiter};
+use atlas_wal::snapshot::{self, SnapshotReader, Verified};
+use atlas_wal::{Batch, Disk, Identity, Kind, Log, Options, Record};
+
+use crate::apply::apply_record;
+use crate::config::StoreConfig;
+use crate::error::Error;
+use crate::snapshot::{APPLY_LEVEL, Joining};
+
+/// What was found.
+pub(crate) struct Recovered {
+    pub(crate) log: Log,
+    pub(crate) keyspace: Keyspace,
+    pub(crate) last_index: u64,
+    pub(crate) snapshot: Option<Verified>,
+}
+
+/// Drops every answer: nobody waits for the second answer to a command.
+struct Nobody(Discard);
+
+impl atlas_kv::Answers for Nobody {
+    fn client(&mut self) -> &mut dyn Reply {
+        &mut self.0
+    }
+    fn waiter(&mut self, _: u64) -> &mut dyn Reply {
+        &mut self.0
+    }
+}
+
+/// Opens the log, or begins one, and brings the state to where it was.
+pub(crate) fn recover(disk: &Arc<dyn Disk>, config: &StoreConfig) -> Result<Recovered, Error> {
+    let mut log = open(disk, config)?;
+    let first_index = log.group(0).map_or(1, atlas_wal::Group::first_index);
+    let choice = snapshot::choose(disk, 0, first_index)?;
+    for (name, error) in &choice.damaged {
+        tracing::warn!(
+            snapshot = name,
+            error = error.to_string(),
+            "a snapshot is damaged; an older one is used"
+        );
+    }
+    let mut keyspace = match &choice.snapshot {
+        Some(verified) => load(disk, verified)?,
+        None => Keyspace::new(config.databases, Settings::default()),
+    };
+    if keyspace.database_count() != config.databases {
+        tracing::warn!(
+            databases = keyspace.database_count(),
+            "`store.databases` is another than that of the data, which counts"
+        );
+    }
+    let snapshot_index = choice
+        .snapshot
+        .as_ref()
+        .map_or(0, |found| found.header().id.index);
+    let last_index = log.group(0).map_or(0, |group| group.last.index);
+    if let Some(verified) = &choice.snapshot
+        && snapshot_index > last_index
+    {
+        // The log's last records were lost with a power cut, and the snapshot has them.
+        log.purge(verified, verified.header().id)?;
+    } else {
+        replay(&log, snapshot_index, &mut keyspace)?;
+    }
+    Ok(Recovered {
+        last_index: last_index.max(snapshot_index),
+        log,
+        keyspace,
+        snapshot: choice.snapshot,
+    })
+}
+
+fn open(disk: &Arc<dyn Disk>, config: &StoreConfig) -> Result<Log, Error> {
+    let options = Options {
+        apply_level: APPLY_LEVEL,
+        segment_bytes: config.log_segment_bytes.0,
+        ..Options::default()
+    };
+    let opened = match Log::open(Arc::clone(disk), options.clone()) {
+        Err(atlas_wal::Error::NoLog { .. }) => {
+            let mut bits = [0; 24];
+            getrandom::fill(&mut bits)
+                .map_err(|error| Error::Random(std::io::Error::other(error)))?;
+            let (cluster, node) = bits.split_at(16);
+            let identity = Identity {
+                cluster: cluster.try_into().map_or(1, u128::from_le_bytes),
+                // Short enough for a record: it stands in each.
+                node: node.try_into().map_or(1, u64::from_le_bytes) >> 50 | 1,
+            };
+            let options = Options {
+                identity: Some(identity),
+                ..options
+            };
+            Log::open(Arc::clone(disk), options)
+        }
+        other => other,
+    };
+    let (mut log, recovery) = opened?;
+    for torn in &recovery.torn {
+        tracing::warn!(
+            file = torn.file.display().to_string(),
+            offset = torn.offset,
+            bytes = torn.bytes,
+            found = torn.found,
+            "the log's torn end was cut off: nobody had been told that it was durable"
+        );
+    }
+    tracing::info!(
+        segments = recovery.segments,
+        records = recovery.records,
+        clean = recovery.clean,
+        created = recovery.created,
+        "the log is open"
+    );
+    if log.group(0).is_none_or(|group| group.last.index == 0) {
+        begin(&mut log)?;
+    }
+    Ok(log)
+}
+
+/// Writes the first record: this node is the group.
+fn begin(log: &mut Log) -> Result<(), Error> {
+    let node = log.identity().node;
+    let text = node.to_string();
+    let mut batch = Batch::new();
+    batch.push(&Record {
+        term: 1,
+        leader: node,
+        index: 1,
+        kind: Kind::Membership,
+        arguments: atlas_wal::Arguments {
+            bytes: text.as_bytes(),
+            ranges: std::slice::from_ref(&(0..text.len() as u32)),
+        },
+        ..Record::default()
+    })?;
+    log.append(&[&batch])?;
+    log.sync()?;
+    Ok(())
+}
+
+fn load(disk: &Arc<dyn Disk>, verified: &Verified) -> Result<Keyspace, Error> {
+    let name = verified.name();
+    let wrong = |source| Error::Load {
+        name: name.to_owned(),
+        source,
+    };
+    let mut reader = SnapshotReader::open(Arc::clone(disk), name)?;
+    let (mut loading, mut joining) = (Loading::new(), Joining::default());
+    while let Some(block) = reader.next_block()? {
+        joining
+            .block(block.kind, block.payload, |kind, payload| {
+                loading.block(kind, payload)
+            })
+            .map_err(wrong)?;
+    }
+    loading.finish().map_err(wrong)
+}
+
+fn replay(log: &Log, after: u64, keyspace: &mut Keyspace) -> Result<(), Error> {
+    let Some(group) = log.group(0) else {
+        return Ok(());
+    };
+    let skips: Vec<u64> = group.skips.iter().map(|skip| skip.index).collect();
+    let mut records = log.records(0, after + 1)?;
+    let mut effects = Effects::default();
+    while let Some(entry) = records.next_record()? {
+        let record = entry.record;
+        if skips.contains(&record.index) {
+            tracing::warn!(index = record.index, "a record is left out, as was decided");
+            continue;
+        }
+        effects.clear();
+        replay_one(&record, keyspace, &mut effects)?;
+    }
+    Ok(())
+}
+
+fn replay_one(
+    record: &Record<'_>,
+    keyspace: &mut Keyspace,
+    effects: &mut Effects,
+) -> Result<(), Error> {
+    let ranges = record.arguments.ranges;
+    let carried: usize = record.serve.iter().map(|(_, count)| *count as usize).sum();
+    let Some(own) = ranges.len().checked_sub(carried) else {
+        return Err(Error::Record {
+            index: record.index,
+            what: "those who wait have more arguments than there are".to_owned(),
+        });
+    };
+    let arguments = Arguments::new(record.arguments.bytes, &ranges[..own]);
+    let mut from = own;
+    let mut waiters = Vec::new();
+    for (wait, count) in record.serve {
+        let to = from + *count as usize;
+        waiters.push(Waiter {
+            wait: *wait,
+            database: record.database,
+            arguments: Arguments::new(record.arguments.bytes, &ranges[from..to]),
+        });
+        from = to;
+    }
+    let moment = Moment {
+        database: record.database,
+        now_ms: record.now_ms as i64,
+        seed: record.seed,
+    };
+    apply_record(
+        keyspace,
+        record.kind,
+        moment,
+        &arguments,
+        &waiters,
+        &mut Nobody(Discard),
+        effects,
+    );
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! The store as a service: config, then build (which binds and opens), then run, then stop.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use atlas_kv::{Effects, Garbage};
+use atlas_runtime::metrics::Registry;
+use atlas_runtime::tasks::Kind;
+use atlas_runtime::{Shutdown, Tasks};
+use atlas_wal::{Batch, Disk, FileDisk};
+use mio::{Interest, Poll, Waker};
+use slab::Slab;
+
+use crate::commands::{Pause, SlowLog};
+use crate::config::StoreConfig;
+use crate::engine::{Counts, Engine, LISTENER, Live, MAILBOX, READ_BYTES, Stopping};
+use crate::error::Error;
+use crate::expiry::{Expiry, access};
+use crate::flight::Flights;
+use crate::handle::Handle;
+use crate::log::{LogQueue, Writer};
+use crate::mail::{Mail, Mailbox};
+use crate::memory::{Allocated, Memory};
+use crate::metrics::Metrics;
+use crate::pubsub::PubSub;
+use crate::recovery::{Recovered, recover};
+use crate::snapshot::Snapshots;
+use crate::transaction::Watches;
+use crate::waiting::Waiting;
+
+/// A store that is open and does not serve yet.
+pub struct Store {
+    config: StoreConfig,
+    metrics: Metrics,
+    poll: Poll,
+    mailbox: Mailbox,
+    mail: mpsc::Receiver<Mail>,
+    listener: TcpListener,
+    listen: SocketAddr,
+    password: Option<Vec<u8>>,
+    disk: Arc<dyn Disk>,
+    recovered: Recovered,
+    seed: u64,
+    allocated: Allocated,
+}
+
+impl Store {
+    /// Checks the configuration, binds, opens the log in `folder` and brings the state back. `allocated` tells how much
+    /// memory the process has allocated.
+    ///
+    /// # Errors
+    /// [`Error::Config`]; [`Error::Listen`]; [`Error::Folder`], [`Error::Log`], [`Error::Load`], [`Error::Record`] if the
+    /// data cannot be used, which are left as they are.
+    pub fn build(
+        config: &StoreConfig,
+        folder: &Path,
+        registry: &Registry,
+        allocated: Allocated,
+    ) -> Result<Self, Error> {
+        let problems = config.problems();
+        if !problems.is_empty() {
+            return Err(Error::Config(problems));
+        }
+        let password = read_password(&config.password_file)?;
+        let metrics = Metrics::declare(registry).map_err(Error::Metrics)?;
+        let listener =
+            atlas_runtime::net::bind(config.listen, "store.listen").map_err(Error::Listen)?;
+        let listen = listener.local_addr().map_err(Error::Poll)?;
+        let poll = Poll::new().map_err(Error::Poll)?;
+        let waker = Waker::new(poll.registry(), MAILBOX).map_err(Error::Poll)?;
+        let (mailbox, mail) = Mailbox::new(waker);
+        let disk = FileDisk::create_directory(folder).map_err(|source| Error::Folder {
+            path: folder.to_owned(),
+            source,
+        })?;
+        let disk: Arc<dyn Disk> = Arc::new(disk);
+        let recovered = recover(&disk, config)?;
+        let mut bits = [0; 8];
+        getrandom::fill(&mut bits).map_err(|error| Error::Random(std::io::Error::other(error)))?;
+        Ok(Self {
+            config: config.clone(),
+            metrics,
+            poll,
+            mailbox,
+            mail,
+            listener,
+            listen,
+            password,
+            disk,
+            recovered,
+            seed: u64::from_le_bytes(bits),
+            allocated,
+        })
+    }
+
+    /// Where clients connect: the real port if the configuration said 0.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The way in while it serves.
+    pub fn handle(&self) -> Handle {
+        Handle {
+            mailbox: self.mailbox.clone(),
+        }
+    }
+
+    /// Starts to serve as tasks of the process; `end` is what `SHUTDOWN` asks to end. When the process drains, what is
+    /// under way is answered and the log is closed; whoever is left after `drain` is cut.
+    ///
+    /// # Errors
+    /// [`Error::Spawn`] if the system gives no thread, [`Error::Poll`].
+    pub fn start(self, tasks: &Tasks, end: Shutdown, drain: Duration) -> Result<(), Error> {
+        let handle = self.handle();
+        let interval = self.config.fsync_interval.as_duration();
+        let queue = LogQueue::new(self.config.fsync, interval);
+        let (garbage, waste) = mpsc::channel::<Garbage>();
+        tasks
+            .thread(Kind::CHORE, "store-garbage", move || {
+                // Dropping a large collection takes a while: it delays nobody here.
+                waste.into_iter().for_each(drop);
+                Ok::<(), Error>(())
+            })
+            .map_err(Error::Spawn)?;
+        let now = Instant::now();
+        let identity = self.recovered.log.identity();
+        let mut listener = mio::net::TcpListener::from_std(self.listener);
+        self.poll
+            .registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)
+            .map_err(Error::Poll)?;
+        let mut keyspace = self.recovered.keyspace;
+        let live = Live::of(&self.config, self.password);
+        let mut settings = keyspace.settings().clone();
+        settings.access = access(self.config.maxmemory_policy);
+        settings.string_bytes_max = self.config.argument_bytes_max.0;
+        keyspace.set_settings(settings);
+        let log_bytes = self.recovered.log.bytes();
+        let writer = Writer::new(
+            self.recovered.log,
+            queue.clone(),
+            self.mailbox.clone(),
+            tasks.clone(),
+        );
+        let mut engine = Engine {
+            live,
+            poll: self.poll,
+            listener: Some(listener),
+            listen: self.listen,
+            mailbox: self.mailbox,
+            mail: self.mail,
+            connections: Slab::new(),
+            by_client: HashMap::new(),
+            last_client: 0,
+            keyspace,
+            cluster: identity.cluster,
+            node: identity.node,
+            run_id: format!("{:032x}{:08x}", identity.cluster, self.seed as u32),
+            next_index: self.recovered.last_index + 1,
+            applied_index: self.recovered.last_index,
+            flights: Flights::new(),
+            batch: Batch::new(),
+            epoch: 0,
+            written: 0,
+            durable: 0,
+            log: queue,
+            log_bytes,
+            trouble: None,
+            waiting: Waiting::default(),
+            watches: Watches::default(),
+            pubsub: PubSub::default(),
+            snapshots: Snapshots::new(self.recovered.snapshot.as_ref(), now),
+            expiry: Expiry::default(),
+            pause: Pause::default(),
+            slowlog: SlowLog::default(),
+            effects: Effects::default(),
+            garbage,
+            metrics: self.metrics,
+            counts: Counts::default(),
+            told: Counts::default(),
+            now,
+            now_ms: 0,
+            started: now,
+            seed: self.seed,
+            stopping: Stopping::No,
+            end,
+            tasks: tasks.clone(),
+            disk: self.disk,
+            memory: Memory::new(self.allocated),
+            awaited: 0,
+            dirty: Vec::new(),
+            resume: Vec::new(),
+            held: Vec::new(),
+            looking: Vec::new(),
+            again: Vec::new(),
+            stalled: Vec::new(),
+            is_accepting: false,
+            ticked: now,
+            scratch: vec![0; READ_BYTES],
+            ranges: Vec::new(),
+            positions: Vec::new(),
+            places: Vec::new(),
+            config: Arc::new(self.config),
+        };
+        engine.now_ms = engine.keyspace.clock_ms();
+        engine.tell_time();
+        tasks
+            .thread(Kind::SERVICE, "store-log", move || writer.run())
+            .map_err(Error::Spawn)?;
+        tasks
+            .thread(Kind::SERVICE, "store-engine", move || engine.run())
+            .map_err(Error::Spawn)?;
+        let shutdown = tasks.shutdown().clone();
+        tasks.spawn(Kind::SERVICE, "store-drain", async move {
+            shutdown.draining().await;
+            handle.stop(drain);
+            Ok::<(), Error>(())
+        });
+        Ok(())
+    }
+}
+
+/// Declares the store's metrics without a store, for the reference page.
+///
+/// # Errors
+/// [`Error::Metrics`].
+pub fn declare_metrics(registry: &Registry) -> Result<(), Error> {
+    Metrics::declare(registry).map(drop).map_err(Error::Metrics)
+}
+
+fn read_password(file: &Path) -> Result<Option<Vec<u8>>, Error> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let wrong = |why: String| Error::Password {
+        file: file.to_owned(),
+        why,
+    };
+    let text = std::fs::read(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err(wrong("has nothing in its first line".to_owned()));
+    }
+    Ok(Some(line.to_vec()))
+}

@@ -1,0 +1,91 @@
+//! Clients that wait for keys are served first come, first served; a replay does not serve them again.
+
+use atlas_store::{Fsync, StoreConfig};
+
+use crate::support::{Running, blocked, shown};
+
+fn everywhere(test: impl Fn(&Running)) {
+    for fsync in [Fsync::Every, Fsync::None] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = StoreConfig {
+            fsync,
+            ..StoreConfig::default()
+        };
+        test(&Running::with(folder.path(), config));
+    }
+}
+
+#[test]
+fn those_who_wait_are_served_in_their_order() {
+    everywhere(|store| {
+        let mut other = store.client();
+        let mut waiting = Vec::new();
+        for number in 0..3 {
+            let mut client = store.client();
+            client.send("bzpopmin none z 0");
+            blocked(&mut other, number + 1);
+            waiting.push(client);
+        }
+        assert_eq!(other.run("zadd z 1 a 2 b"), "2");
+        assert_eq!(shown(&waiting[0].receive()), "[z a 1]");
+        assert_eq!(shown(&waiting[1].receive()), "[z b 2]");
+        blocked(&mut other, 1);
+        assert_eq!(other.run("exists z"), "0");
+        other.script("multi => OK\nzadd z 3 c => QUEUED\nzadd z 4 d => QUEUED\nexec => [1 1]");
+        assert_eq!(shown(&waiting[2].receive()), "[z c 3]");
+        assert_eq!(other.run("zrange z 0 -1"), "[d]");
+    });
+}
+
+#[test]
+fn a_wait_ends_with_its_time_and_by_hand() {
+    everywhere(|store| {
+        let (mut one, mut two) = (store.client(), store.client());
+        assert_eq!(one.run("bzpopmin z 0.01"), "nil");
+        let id = one.id();
+        for (how, answer) in [
+            ("", "nil"),
+            (" error", "!UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+        ] {
+            one.send("bzpopmin z 0\nping");
+            blocked(&mut two, 1);
+            assert_eq!(two.run(&format!("client unblock {id}{how}")), "1");
+            assert_eq!(shown(&one.receive()), answer);
+            assert_eq!(shown(&one.receive()), "PONG");
+        }
+        assert_eq!(two.run(&format!("client unblock {id}")), "0");
+        // Whoever goes away while waiting takes nothing.
+        let mut three = store.client();
+        three.send("bzpopmin z 0");
+        blocked(&mut two, 1);
+        drop(three);
+        blocked(&mut two, 0);
+        assert_eq!(two.run("zadd z 1 a"), "1");
+        assert_eq!(two.run("zcard z"), "1");
+        // In a transaction nobody waits.
+        two.script("multi => OK\nbzpopmin none 0 => QUEUED\nexec => [nil]");
+        assert_eq!(two.run("bzpopmin z 0"), "[z a 1]");
+        assert_eq!(
+            two.run("bzpopmin z x"),
+            "!ERR timeout is not a float or out of range"
+        );
+    });
+}
+
+#[test]
+fn a_replay_ends_where_the_store_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Running::start(folder.path());
+    let mut other = store.client();
+    let mut waiting = store.client();
+    waiting.send("bzpopmin z 0\nbzpopmin z 0");
+    blocked(&mut other, 1);
+    other.script("zadd z 1 a => 1");
+    assert_eq!(shown(&waiting.receive()), "[z a 1]");
+    other.script("zadd z 2 b 3 c => 2");
+    assert_eq!(shown(&waiting.receive()), "[z b 2]");
+    assert_eq!(other.run("zrange z 0 -1"), "[c]");
+    store.stop();
+    let store = Running::start(folder.path());
+    assert_eq!(store.client().run("zrange z 0 -1"), "[c]");
+}

@@ -1,0 +1,14 @@
+//! The store as its clients meet it: a store in this process, real sockets, real files.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests say what they expect by unwrapping"
+)]
+
+mod blocking;
+mod connection;
+mod durability;
+mod pipelines;
+mod pubsub;
+mod support;
+mod transactions;

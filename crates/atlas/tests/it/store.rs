@@ -1,0 +1,172 @@
+//! `atlas store` as a process: killed under load, started again, stopped, beside another one.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use atlas_testkit::{Atlas, Exit, Signal, eventually};
+
+use crate::support::{atlas, deadline};
+
+/// A client that speaks in lines.
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// Sends a line; false if the store is gone.
+    fn send(&mut self, line: &str) -> bool {
+        let line = format!("{line}\r\n");
+        self.0.get_mut().write_all(line.as_bytes()).is_ok()
+    }
+
+    /// The next line; none once the store is gone.
+    fn receive(&mut self) -> Option<String> {
+        let mut line = String::new();
+        match self.0.read_line(&mut line) {
+            Ok(count) if count > 0 => Some(line.trim_end().to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Sends a line and receives the answer's first line, or the second if the first is a string's length.
+    fn ask(&mut self, line: &str) -> String {
+        assert!(self.send(line));
+        let first = self.receive().unwrap();
+        if first.starts_with('$') && first != "$-1" {
+            return self.receive().unwrap();
+        }
+        first
+    }
+}
+
+async fn store(folder: &Path, fsync: &str) -> Atlas {
+    atlas(&[
+        "store",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+        "--fsync",
+        fsync,
+    ])
+    .data_dir(folder)
+    .start(deadline())
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_killed_store_has_all_that_it_answered() {
+    const CLIENTS: u64 = 4;
+    let folder = tempfile::tempdir().unwrap();
+    // What each client was answered, over all rounds.
+    let answered: Vec<Arc<AtomicU64>> = (0..CLIENTS).map(|_| Arc::default()).collect();
+    for (round, fsync) in ["every", "every", "interval", "none", "every"]
+        .into_iter()
+        .enumerate()
+    {
+        let mut node = store(folder.path(), fsync).await;
+        let address = node.listener("store").unwrap();
+        let mut client = Client::connect(address);
+        for (number, count) in answered.iter().enumerate() {
+            let got = client.ask(&format!("get count:{number}"));
+            let got: u64 = got.parse().unwrap_or(0);
+            let told = count.load(Ordering::Relaxed);
+            // One more may have been written whose answer was under way.
+            assert!(
+                got == told || got == told + 1,
+                "round {round}: {got} of {told}"
+            );
+            count.store(got, Ordering::Relaxed);
+        }
+        let before: u64 = answered
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .sum();
+        let threads: Vec<_> = answered
+            .iter()
+            .enumerate()
+            .map(|(number, count)| {
+                let count = Arc::clone(count);
+                // Before anybody writes: it may all be over soon.
+                let mut client = Client::connect(address);
+                std::thread::spawn(move || {
+                    while client.send(&format!("incr count:{number}")) {
+                        let Some(answer) = client.receive() else {
+                            return;
+                        };
+                        let told: u64 = answer.trim_start_matches(':').parse().unwrap();
+                        assert_eq!(told, count.load(Ordering::Relaxed) + 1);
+                        count.store(told, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        let enough = || {
+            let now: u64 = answered
+                .iter()
+                .map(|count| count.load(Ordering::Relaxed))
+                .sum();
+            now > before + 200
+        };
+        eventually(deadline(), "clients are answered", enough)
+            .await
+            .unwrap();
+        node.signal(Signal::KILL).unwrap();
+        node.wait(deadline()).await.unwrap();
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_stop_is_clean_and_a_folder_has_one_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut node = store(folder.path(), "every").await;
+    let mut client = Client::connect(node.listener("store").unwrap());
+    assert_eq!(client.ask("set greeting hello"), "+OK");
+    let second = atlas(&[
+        "store",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ])
+    .data_dir(folder.path());
+    let (exit, _, stderr) = second.output(deadline()).await.unwrap();
+    assert_eq!(exit, Exit::Code(1));
+    assert!(stderr.contains("is in use by process"), "{stderr}");
+    assert_eq!(client.ask("get greeting"), "hello");
+    node.signal(Signal::TERM).unwrap();
+    let exit = node.wait(deadline()).await.unwrap();
+    assert_eq!(exit, Exit::Code(0));
+    let node = store(folder.path(), "every").await;
+    let mut client = Client::connect(node.listener("store").unwrap());
+    assert_eq!(client.ask("get greeting"), "hello");
+}
+
+#[tokio::test]
+async fn the_configuration_is_checked_before_anything_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "[store]\nlog-segment-bytes = \"1KiB\"\nnotify-keyspace-events = \"Q\"\n";
+    let node = atlas(&["store"])
+        .file("atlas.toml", file)
+        .data_dir(folder.path().join("data"));
+    let (exit, _, stderr) = node.output(deadline()).await.unwrap();
+    assert_eq!(exit, Exit::Code(2));
+    for named in ["store.log-segment-bytes", "store.notify-keyspace-events"] {
+        assert!(stderr.contains(named), "{stderr}");
+    }
+    assert!(!folder.path().join("data/store").exists());
+}
