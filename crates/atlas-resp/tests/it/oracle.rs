@@ -132,7 +132,8 @@ impl Oracle {
                 Err(violation) => break Some(violation),
             }
         };
-        let rest = &buffer[decoder.consumed()..];
+        // As it was sent: a line's words are resolved in place.
+        let rest = &input[decoder.consumed()..];
         violation
             .is_none_or(|violation| told(violation, rest))
             .then_some(Expected {
