@@ -82,6 +82,13 @@ pub(crate) static COMMANDS: &[Command] = &[
     server("debug", -2, "1.0.0", "Commands for tests.")
         .and(ADMIN)
         .subcommands(DEBUG),
+    server(
+        "function",
+        -2,
+        "7.0.0",
+        "Commands about functions, of which there are none yet.",
+    )
+    .subcommands(FUNCTION),
     server("info", -1, "1.0.0", "Tells about the server.").and(Flags::DANGEROUS),
     server(
         "lastsave",
@@ -221,6 +228,12 @@ const DEBUG: &[Command] = &[
     )
     .and(ADMIN),
     server("sleep", 3, "1.0.0", "Does nothing for some seconds.").and(ADMIN),
+];
+
+const FUNCTION: &[Command] = &[
+    server("flush", -2, "7.0.0", "Removes all functions."),
+    server("help", 2, "7.0.0", "Tells about the subcommands."),
+    server("list", -2, "7.0.0", "Tells about functions."),
 ];
 
 const LATENCY: &[Command] = &[

@@ -58,6 +58,11 @@ impl Engine {
             "command" => engine.command(key, command, request),
             "config" => engine.configure(key, command, request),
             "debug" => engine.debug(key, request),
+            "function" => match command.name {
+                "flush" => engine.with_output(key, |output| output.ok()),
+                "list" => engine.with_output(key, |output| output.array(0)),
+                _ => engine.help(key, "FUNCTION", &["FLUSH [ASYNC|SYNC]", "LIST"]),
+            },
             "info" => engine.info(key, request),
             "time" => engine.time(key),
             "publish" => engine.publish_command(key, request),

@@ -80,7 +80,7 @@ impl Engine {
                 let blocked = self.connections.iter().filter(|(_, one)| {
                     matches!(
                         one.hold.as_deref(),
-                        Some(Hold::Wait(_) | Hold::Elsewhere(..))
+                        Some(Hold::Wait(_) | Hold::Elsewhere(..) | Hold::Paused(_))
                     )
                 });
                 field("connected_clients", &self.connections.len());
