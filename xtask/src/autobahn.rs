@@ -8,16 +8,16 @@ mod suite;
 mod verdicts;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::process;
+use crate::running::{Running, file, free_port};
 use crate::workspace::Workspace;
 use verdicts::{Verdicts, differences, other_codes};
 
@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
     /// Only these cases, as the suite names them (`6.*`, `1.1.1`); may be repeated
     #[arg(long = "case", value_name = "PATTERN")]
     cases: Vec<String>,
+    /// Only this role of the suite's fuzzer; both if not said
+    #[arg(long)]
+    role: Option<Role>,
     /// Use this `atlas` instead of building one
     #[arg(long, value_name = "FILE")]
     atlas: Option<PathBuf>,
@@ -44,8 +47,6 @@ const SPREAD: &[&str] = &[
 ];
 /// How often a case that differs is played again.
 const REPEATS: usize = 3;
-/// How long anything that is started may take to listen.
-const START: Duration = Duration::from_secs(30);
 /// How long one run over all cases may take.
 const RUN: Duration = Duration::from_secs(5400);
 
@@ -70,7 +71,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Er
     };
     let mut played = 0;
     let mut differing = Vec::new();
-    for role in [Role::Client, Role::Server] {
+    let roles = [Role::Client, Role::Server].into_iter();
+    for role in roles.filter(|role| arguments.role.is_none_or(|only| only == *role)) {
         let began = Instant::now();
         let trial = Trial {
             wstest: &wstest,
@@ -148,7 +150,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Er
 }
 
 /// Which of the suite's programs does the fuzzing.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Role {
     /// The fuzzing client is the player; the game server echoes.
     Client,
@@ -199,7 +201,7 @@ impl Trial<'_> {
                 write_json(&specification, common, "servers", json!(servers))?;
                 let spec = specification.to_string_lossy();
                 let client = [("--mode", "fuzzingclient"), ("--spec", &spec)];
-                Running::start(self.wstest, &client, folder, "client")?.finish()?;
+                Running::start(self.wstest, &client, folder, "client")?.finish(RUN)?;
             }
             Role::Server => {
                 write_json(&specification, common, "url", json!(game_url))?;
@@ -216,7 +218,7 @@ impl Trial<'_> {
                         ("--wsuri", url.as_str()),
                         ("--ident", agent),
                     ];
-                    Running::start(self.wstest, &client, folder, agent)?.finish()?;
+                    Running::start(self.wstest, &client, folder, agent)?.finish(RUN)?;
                 }
             }
         }
@@ -278,131 +280,7 @@ struct Edge {
     _running: Running,
 }
 
-/// A child whose output goes to a file, and that ends with its handle.
-struct Running {
-    child: Child,
-    line: String,
-    log: PathBuf,
-}
-
-impl Running {
-    fn spawn(mut command: Command, folder: &Path, name: &str) -> Result<Self, Error> {
-        let log = folder.join(format!("{name}.log"));
-        let out = File::create(&log).map_err(file("create", &log))?;
-        let err = out.try_clone().map_err(file("write", &log))?;
-        let line = process::line(&command);
-        // The suite leaves files where it runs.
-        let child = command
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(err)
-            .spawn();
-        let child = child.map_err(|source| Error::Start {
-            program: line.clone(),
-            source,
-        })?;
-        Ok(Self { child, line, log })
-    }
-
-    fn start(
-        program: &Path,
-        flags: &[(&str, &str)],
-        folder: &Path,
-        name: &str,
-    ) -> Result<Self, Error> {
-        let mut command = Command::new(program);
-        for (flag, value) in flags {
-            command.args([flag, value]);
-        }
-        Self::spawn(command, folder, name)
-    }
-
-    /// Starts a program that listens on this port, and waits until it does.
-    fn listening(
-        program: &Path,
-        flags: &[(&str, &str)],
-        folder: &Path,
-        name: &str,
-        port: u16,
-    ) -> Result<Self, Error> {
-        let mut running = Self::start(program, flags, folder, name)?;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        running.until(name, || TcpStream::connect(address).ok())?;
-        Ok(running)
-    }
-
-    /// Waits until something is there; an error if the program ends first.
-    fn until<T>(&mut self, what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T, Error> {
-        let deadline = Instant::now() + START;
-        loop {
-            if let Some(found) = look() {
-                return Ok(found);
-            }
-            if self.ended().is_some() || Instant::now() > deadline {
-                return Err(self.failed(&format!("{what} did not come up")));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// Waits for the end, which must be a good one.
-    fn finish(mut self) -> Result<(), Error> {
-        let deadline = Instant::now() + RUN;
-        loop {
-            match self.ended() {
-                Some(true) => return Ok(()),
-                Some(false) => return Err(self.failed("it failed")),
-                None if Instant::now() > deadline => {
-                    return Err(self.failed("it did not end in time"));
-                }
-                None => std::thread::sleep(Duration::from_millis(50)),
-            }
-        }
-    }
-
-    fn ended(&mut self) -> Option<bool> {
-        self.child
-            .try_wait()
-            .ok()
-            .flatten()
-            .map(|status| status.success())
-    }
-
-    fn failed(&self, what: &str) -> Error {
-        let said = fs::read_to_string(&self.log).unwrap_or_default();
-        let last: Vec<&str> = said.lines().rev().take(10).collect();
-        let last: Vec<&str> = last.into_iter().rev().collect();
-        Error::check(format!("`{}`: {what}\n{}", self.line, last.join("\n")))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> Result<u16, Error> {
-    let bound = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let address = bound.map_err(|source| Error::Start {
-        program: "a listener".into(),
-        source,
-    })?;
-    Ok(address.port())
-}
-
 fn write_json(path: &Path, mut value: Value, key: &str, field: Value) -> Result<(), Error> {
     value[key] = field;
     fs::write(path, value.to_string()).map_err(file("write", path))
-}
-
-fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::File {
-        action,
-        path,
-        source,
-    }
 }

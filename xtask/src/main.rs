@@ -1,5 +1,5 @@
 //! The workspace's chores, one command each: `cargo xtask ci | test | tidy | docs | fresh | sim | bench | autobahn |
-//! chaos | soak | fuzz`.
+//! chaos | soak | fuzz | redis-suite`.
 //!
 //! The gate (`ci`) only reads and runs; what it finds is mended by other commands (`cargo fmt`, `cargo xtask docs`).
 //! Everything here shells out to cargo and prints: it is the one crate besides the binary that does.
@@ -21,6 +21,8 @@ mod fresh;
 mod fuzz;
 mod peers;
 mod process;
+mod redis_suite;
+mod running;
 mod sdk;
 mod sim;
 mod steps;
@@ -68,6 +70,8 @@ enum Chore {
     Soak(endurance::Soak),
     /// Feed damaged input to what reads it: every fuzz target, or one
     Fuzz(fuzz::Arguments),
+    /// Run the Redis project's own tests against the store
+    RedisSuite(redis_suite::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -99,5 +103,6 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Chore::Chaos(arguments) => endurance::chaos(&workspace, &arguments),
         Chore::Soak(arguments) => endurance::soak(&workspace, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
+        Chore::RedisSuite(arguments) => redis_suite::run(&workspace, &arguments),
     }
 }
