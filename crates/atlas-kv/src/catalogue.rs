@@ -86,7 +86,8 @@ const NEXT: &[(&str, &str)] = &[
     ("groups that replicate by Raft", "role"),
     (
         "scripts",
-        "eval eval_ro evalsha evalsha_ro fcall fcall_ro function script",
+        "eval eval_ro evalsha evalsha_ro fcall fcall_ro function|delete function|dump function|kill
+            function|load function|restore function|stats script",
     ),
     (
         "channels of a shard",
