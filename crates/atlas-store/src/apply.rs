@@ -462,7 +462,8 @@ impl Engine {
     }
 
     /// Makes a record that serves clients who wait, from what is there by then.
-    pub(crate) fn serve(&mut self, database: u32, waits: Vec<u64>) {
+    pub(crate) fn serve(&mut self, database: u32, mut waits: Vec<u64>) {
+        self.add_linked(&mut waits);
         let mut places = Vec::new();
         for wait in &waits {
             if let Some(found) = self.waiting.get(*wait) {
@@ -496,20 +497,52 @@ impl Engine {
         arguments: &Arguments<'_>,
     ) -> Vec<u64> {
         let mut waits = Vec::new();
-        if self.waiting.is_empty() {
-            return waits;
+        if !self.waiting.is_empty() {
+            self.add_waiters_of(database, command, arguments, &mut waits);
         }
+        waits
+    }
+
+    /// As [`Self::waiters_of`], behind those of a transaction's commands before.
+    pub(crate) fn add_waiters_of(
+        &mut self,
+        database: u32,
+        command: &atlas_kv::Command,
+        arguments: &Arguments<'_>,
+        waits: &mut Vec<u64>,
+    ) {
         let mut positions = Vec::new();
         command.keys.find(arguments, &mut positions);
         for position in positions {
             let key = (database, arguments.at(position).into());
-            for wait in self.waiting.free(&key).take(arguments.len()) {
-                if waits.len() < CARRIED_MAX && !waits.contains(&wait) {
-                    waits.push(wait);
-                }
+            // No more than it surely serves: one that was carried in vain would be overtaken by those whom the next
+            // record carries. Whoever is left out gets a record of kind `serve`.
+            let count = elements(command, arguments);
+            let free = self.waiting.free(&key).filter(|wait| !waits.contains(wait));
+            let chosen: Vec<u64> = free.take(count).collect();
+            let room = CARRIED_MAX.saturating_sub(waits.len());
+            waits.extend(chosen.into_iter().take(room));
+        }
+        self.add_linked(waits);
+    }
+
+    /// Adds those who wait for keys that the commands of others in the list may fill: one that moves an element on
+    /// serves the next, within the same record.
+    fn add_linked(&self, waits: &mut Vec<u64>) {
+        let mut at = 0;
+        while let Some(found) = waits.get(at).and_then(|wait| self.waiting.get(*wait)) {
+            at += 1;
+            let Some(filled) = found.fills() else {
+                continue;
+            };
+            // One element moves on: one waiter more.
+            let mut free = self.waiting.free(&filled);
+            if let Some(wait) = free.find(|wait| !waits.contains(wait))
+                && waits.len() < CARRIED_MAX
+            {
+                waits.push(wait);
             }
         }
-        waits
     }
 
     /// A record has carried a wait and was applied.
@@ -582,6 +615,16 @@ impl Engine {
         while let Some(wait) = self.waiting.due(self.now) {
             self.end_wait(wait, Ending::Timeout);
         }
+    }
+}
+
+/// How many elements a command adds to a key that is empty, at least.
+fn elements(command: &atlas_kv::Command, arguments: &Arguments<'_>) -> usize {
+    match command.name {
+        "lpush" | "rpush" => arguments.len() - 2,
+        // Without options each element takes a score and a member; with some, as many are carried as there surely are.
+        "zadd" => (arguments.len() - 2) / 2,
+        _ => 1,
     }
 }
 

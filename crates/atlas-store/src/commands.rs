@@ -46,6 +46,21 @@ impl Engine {
                 }
             }
         }
+        match root.name {
+            "subscribe" | "psubscribe" => {
+                let by_pattern = root.name == "psubscribe";
+                return self.in_order_pushed(key, |engine| {
+                    engine.subscribe(key, request, by_pattern);
+                });
+            }
+            "unsubscribe" | "punsubscribe" => {
+                let by_pattern = root.name == "punsubscribe";
+                return self.in_order_pushed(key, |engine| {
+                    engine.unsubscribe(key, request, by_pattern);
+                });
+            }
+            _ => {}
+        }
         self.in_order(key, |engine| match root.name {
             "ping" => engine.ping(key, request),
             "echo" => engine.with_output(key, |output| output.bulk(arguments.at(1))),
@@ -66,10 +81,6 @@ impl Engine {
             "info" => engine.info(key, request),
             "time" => engine.time(key),
             "publish" => engine.publish_command(key, request),
-            "subscribe" => engine.subscribe(key, request, false),
-            "psubscribe" => engine.subscribe(key, request, true),
-            "unsubscribe" => engine.unsubscribe(key, request, false),
-            "punsubscribe" => engine.unsubscribe(key, request, true),
             "pubsub" => engine.pubsub_command(key, command, request),
             "bgsave" | "bgrewriteaof" => engine.bgsave(key, root.name),
             "save" => engine.save(key),

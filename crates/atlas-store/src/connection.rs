@@ -149,7 +149,8 @@ pub(crate) struct Connection {
     pub(crate) answered: Answered,
     pub(crate) begun: Instant,
     pub(crate) used: Instant,
-    pub(crate) last_command: &'static str,
+    /// The last command's name, behind its container's if it has one.
+    pub(crate) last_command: [&'static str; 2],
     pub(crate) is_no_evict: bool,
     pub(crate) is_no_touch: bool,
     /// The socket may have more to read.
@@ -209,7 +210,7 @@ impl Connection {
             answered: Answered::On,
             begun: now,
             used: now,
-            last_command: "NULL",
+            last_command: ["", "NULL"],
             is_no_evict: false,
             is_no_touch: false,
             is_readable: false,

@@ -76,7 +76,12 @@ impl Engine {
                 return;
             }
         };
-        connection.last_command = command.name;
+        connection.last_command = if arguments.name().len() == command.name.len() {
+            ["", command.name]
+        } else {
+            let root = command::find(arguments.name());
+            [root.map_or("", |root| root.name), command.name]
+        };
         if !is_plain && !self.admit(key, command, request) {
             return;
         }
@@ -128,6 +133,16 @@ impl Engine {
 
     /// Runs what writes to a connection's output so that its answer stands at its place.
     pub(crate) fn in_order(&mut self, key: usize, run: impl FnOnce(&mut Self)) {
+        let is_muted = self.connections.get(key).is_some_and(|one| one.is_muted());
+        self.in_order_with(key, run, is_muted);
+    }
+
+    /// As [`Self::in_order`]; what is written is heard by clients that want no answers, too.
+    pub(crate) fn in_order_pushed(&mut self, key: usize, run: impl FnOnce(&mut Self)) {
+        self.in_order_with(key, run, false);
+    }
+
+    fn in_order_with(&mut self, key: usize, run: impl FnOnce(&mut Self), was_muted: bool) {
         let Some(connection) = self.connections.get(key) else {
             return;
         };
@@ -136,7 +151,8 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        if connection.is_muted() {
+        // `CLIENT REPLY` changes it on the way, and its own answer goes by the new.
+        if was_muted && connection.is_muted() {
             connection.output.bytes.truncate(before);
             return;
         }
@@ -221,6 +237,16 @@ impl Engine {
             connection.output.bytes.truncate(before);
         }
         self.list(key);
+        self.notify_missed();
+    }
+
+    /// Publishes the notifications of keys that were not found, if anybody wants them.
+    #[inline]
+    pub(crate) fn notify_missed(&mut self) {
+        if self.live.notify.contains(atlas_kv::Class::MISSED) {
+            let missed = self.keyspace.take_missed();
+            self.notify(&missed);
+        }
     }
 
     fn write_command(&mut self, key: usize, command: &'static Command, request: Request<'_>) {

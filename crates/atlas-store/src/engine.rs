@@ -57,6 +57,8 @@ pub(crate) struct Live {
     pub(crate) slowlog_entries_max: usize,
     pub(crate) latency_threshold_ms: u64,
     pub(crate) is_expiring: bool,
+    /// Settings of Redis's that have no meaning here.
+    pub(crate) kept: std::collections::BTreeMap<&'static str, String>,
 }
 
 impl Live {
@@ -81,6 +83,7 @@ impl Live {
             slowlog_entries_max: config.slowlog_entries_max as usize,
             latency_threshold_ms: 0,
             is_expiring: true,
+            kept: std::collections::BTreeMap::new(),
         }
     }
 }
@@ -99,8 +102,6 @@ pub(crate) struct Counts {
     pub(crate) sync_time: Duration,
     pub(crate) expired: u64,
     pub(crate) evicted: u64,
-    pub(crate) hits: u64,
-    pub(crate) misses: u64,
     pub(crate) dirty: u64,
     pub(crate) output_closed: u64,
 }
@@ -719,6 +720,7 @@ impl Engine {
         }
         self.ticked = self.now;
         self.end_elsewheres();
+        self.shrink();
         self.sweep();
         self.evict();
         self.snapshot_if_due();
@@ -730,6 +732,19 @@ impl Engine {
         }
         // One that could not be taken in is tried again.
         self.accept();
+    }
+
+    /// Gives back memory that a burst has left behind, once nothing was written for a while.
+    fn shrink(&mut self) {
+        let is_quiet = self.flights.is_empty() && self.counts.records == self.told.records;
+        if is_quiet && self.batch.is_empty() {
+            self.flights.shrink();
+            self.log.shrink();
+            self.batch = Batch::new();
+            self.ranges = Vec::new();
+            self.positions = Vec::new();
+            self.places = Vec::new();
+        }
     }
 
     fn drain(&mut self, deadline: Instant) {

@@ -187,6 +187,11 @@ impl Flights {
         }
     }
 
+    /// Gives back the memory that is kept for the next flights.
+    pub(crate) fn shrink(&mut self) {
+        self.spare = Vec::new();
+    }
+
     /// Notes that the open flight has grown by so many bytes.
     pub(crate) fn grown(&mut self, bytes: usize) {
         self.bytes += bytes;

@@ -144,6 +144,11 @@ impl LogQueue {
         self.0.1.notify_one();
     }
 
+    /// Gives back the memory that is kept for the next batches.
+    pub(crate) fn shrink(&self) {
+        self.state().spare = Vec::new();
+    }
+
     /// Changes the mode.
     pub(crate) fn set_fsync(&self, fsync: Fsync) {
         self.state().fsync = fsync;

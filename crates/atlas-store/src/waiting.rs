@@ -35,6 +35,14 @@ pub(crate) struct Wait {
     pub(crate) ending: Option<Ending>,
 }
 
+impl Wait {
+    /// The key that its command puts something under once it is served, if it does.
+    pub(crate) fn fills(&self) -> Option<Key> {
+        let moves = matches!(self.command.name, "blmove" | "brpoplpush");
+        moves.then(|| (self.database, self.arguments.arguments().at(2).into()))
+    }
+}
+
 /// All who wait.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {

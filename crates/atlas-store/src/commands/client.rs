@@ -393,7 +393,7 @@ impl Engine {
             connection.input.capacity()
                 + connection.output.bytes.capacity()
                 + size_of::<Connection>(),
-            connection.last_command,
+            last_command(connection),
             if connection.output.protocol == Protocol::Resp3 {
                 3
             } else {
@@ -438,6 +438,14 @@ impl Engine {
                 self.close(other);
             }
         }
+    }
+}
+
+/// The last command's name as Redis writes it.
+fn last_command(connection: &Connection) -> String {
+    match connection.last_command {
+        ["", name] => name.to_owned(),
+        [container, name] => format!("{container}|{name}"),
     }
 }
 

@@ -6,22 +6,32 @@ use crate::config::{EvictionPolicy, Fsync};
 use crate::door::Request;
 use crate::engine::{Engine, Live};
 
-/// Redis's settings that have no meaning here and one possible value.
-const FIXED: [(&str, &str); 14] = [
-    ("activedefrag", "no"),
+/// Redis's settings that have no meaning here: they are kept and told again.
+const KEPT: [(&str, &str); 24] = [
     ("active-expire-effort", "1"),
-    ("auto-aof-rewrite-percentage", "100"),
+    ("activedefrag", "no"),
     ("aof-use-rdb-preamble", "yes"),
+    ("auto-aof-rewrite-min-size", "67108864"),
+    ("auto-aof-rewrite-percentage", "100"),
     ("cluster-enabled", "no"),
+    ("hz", "10"),
     ("io-threads", "1"),
+    ("lazyfree-lazy-eviction", "yes"),
     ("lazyfree-lazy-expire", "yes"),
+    ("lazyfree-lazy-server-del", "yes"),
     ("lazyfree-lazy-user-del", "no"),
+    ("lazyfree-lazy-user-flush", "no"),
+    ("list-compress-depth", "0"),
     ("lua-time-limit", "5000"),
     ("maxmemory-samples", "5"),
     ("no-appendfsync-on-rewrite", "no"),
+    ("rdb-key-save-delay", "0"),
     ("rdbchecksum", "yes"),
     ("rdbcompression", "yes"),
+    ("sanitize-dump-payload", "no"),
+    ("slave-read-only", "yes"),
     ("stop-writes-on-bgsave-error", "no"),
+    ("stream-node-max-entries", "100"),
 ];
 
 /// A setting that one may change.
@@ -265,6 +275,7 @@ impl Engine {
             "set" => self.config_set(key, &arguments),
             "resetstat" => {
                 self.tell_metrics();
+                self.keyspace.reset_lookups();
                 self.counts = crate::engine::Counts::default();
                 self.told = crate::engine::Counts::default();
                 self.with_output(key, |output| output.ok());
@@ -295,8 +306,11 @@ impl Engine {
             .filter(|setting| fits(setting.name))
             .map(|setting| (setting.name, (setting.get)(self)))
             .collect();
-        let fixed = FIXED.iter().filter(|(name, _)| fits(name));
-        found.extend(fixed.map(|(name, value)| (*name, (*value).to_owned())));
+        let kept = KEPT.iter().filter(|(name, _)| fits(name));
+        found.extend(kept.map(|(name, value)| {
+            let set = self.live.kept.get(name);
+            (*name, set.map_or(*value, String::as_str).to_owned())
+        }));
         self.with_output(key, |output| {
             output.map(found.len());
             for (name, value) in found {
@@ -328,10 +342,11 @@ impl Engine {
                 );
                 return self.answer_error(key, &line);
             }
-            let fixed = FIXED.iter().any(|(other, _)| *other == name);
+            let kept = KEPT.iter().find(|(other, _)| *other == name);
             let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
-                if fixed {
+                if let Some((kept, _)) = kept {
                     // Changing what has no meaning here does no harm.
+                    live.kept.insert(kept, value);
                     continue;
                 }
                 let line =
@@ -354,6 +369,8 @@ impl Engine {
             self.log.set_fsync(live.fsync);
         }
         self.live = live;
+        let wants_missed = self.live.notify.contains(atlas_kv::Class::MISSED);
+        self.keyspace.gather_missed(wants_missed);
         if *self.keyspace.settings() != settings {
             self.keyspace.set_settings(settings);
         }

@@ -101,6 +101,7 @@ impl Engine {
                 field("maxmemory_human", &human(self.live.maxmemory));
                 field("maxmemory_policy", &self.live.maxmemory_policy.name());
                 field("mem_allocator", &"jemalloc");
+                field("lazyfree_pending_objects", &0);
                 field("in_flight_bytes", &self.flights.bytes());
             }
             "persistence" => {
@@ -158,8 +159,9 @@ impl Engine {
                 field("rejected_connections", &counts.rejected);
                 field("expired_keys", &counts.expired);
                 field("evicted_keys", &counts.evicted);
-                field("keyspace_hits", &counts.hits);
-                field("keyspace_misses", &counts.misses);
+                let (hits, misses) = self.keyspace.lookups();
+                field("keyspace_hits", &hits);
+                field("keyspace_misses", &misses);
                 field("pubsub_channels", &self.pubsub.channels.len());
                 field("pubsub_patterns", &self.pubsub.patterns.len());
                 field(

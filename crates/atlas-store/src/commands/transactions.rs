@@ -361,12 +361,8 @@ impl Engine {
                 touches_all |= places.len() == before;
             }
             // A record serves clients of its own database; those of others get one of their own.
-            if selected == database {
-                for wait in self.waiters_of(selected, command, &arguments) {
-                    if !waits.contains(&wait) {
-                        waits.push(wait);
-                    }
-                }
+            if selected == database && !self.waiting.is_empty() {
+                self.add_waiters_of(selected, command, &arguments, &mut waits);
             }
         }
         if touches_all {

@@ -89,3 +89,37 @@ fn a_replay_ends_where_the_store_ended() {
     let store = Running::start(folder.path());
     assert_eq!(store.client().run("zrange z 0 -1"), "[c]");
 }
+
+#[test]
+fn one_that_moves_an_element_on_serves_the_next_at_once() {
+    everywhere(|store| {
+        let (mut one, mut two, mut three) = (store.client(), store.client(), store.client());
+        one.send("blmove a b left right 0");
+        blocked(&mut three, 1);
+        two.send("brpoplpush b c 0");
+        blocked(&mut three, 2);
+        three.send("rpush a x\nlrange b 0 -1\nlrange c 0 -1");
+        let answers: Vec<String> = (0..3).map(|_| shown(&three.receive())).collect();
+        assert_eq!(answers, ["1", "[]", "[x]"]);
+        assert_eq!(shown(&one.receive()), "x");
+        assert_eq!(shown(&two.receive()), "x");
+    });
+}
+
+#[test]
+fn many_who_wait_are_served_by_one_command() {
+    everywhere(|store| {
+        let mut other = store.client();
+        let mut waiting: Vec<_> = (0..20).map(|_| store.client()).collect();
+        for (number, client) in waiting.iter_mut().enumerate() {
+            client.send("blpop a 0");
+            blocked(&mut other, number + 1);
+        }
+        other.script("rpush a 0 1 2 => 3\nrpush a 3 => 1");
+        other.send("multi\nrpush a 4 5 6\nrpush a 7\nexec\nrpush a 8 9 10 11 12 13 14 15 16 17 18 19 20 21");
+        for (number, client) in waiting.iter_mut().enumerate() {
+            assert_eq!(shown(&client.receive()), format!("[a {number}]"));
+        }
+        blocked(&mut other, 0);
+    });
+}
