@@ -31,7 +31,7 @@ pub(super) fn build(node: &mut Node, data_dir: &Path) -> Result<Store, Error> {
         &node.config.store,
         &folder,
         &node.registry,
-        Box::new(|| None),
+        Box::new(allocated),
     )
     .map_err(|error| match error {
         // The listener's own error says everything: address, owner, key.
@@ -40,6 +40,15 @@ pub(super) fn build(node: &mut Node, data_dir: &Path) -> Result<Store, Error> {
     })?;
     node.listens("store", store.listen());
     Ok(store)
+}
+
+/// How much the allocator has given out.
+fn allocated() -> Option<u64> {
+    // Its figures are of the moment when the epoch last advanced.
+    tikv_jemalloc_ctl::epoch::advance().ok()?;
+    tikv_jemalloc_ctl::stats::allocated::read()
+        .ok()
+        .map(|bytes| bytes as u64)
 }
 
 /// Starts to serve clients.
