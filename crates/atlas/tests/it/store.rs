@@ -170,3 +170,83 @@ async fn the_configuration_is_checked_before_anything_is_touched() {
     }
     assert!(!folder.path().join("data/store").exists());
 }
+
+/// A small disk of its own, unmounted when dropped; none where this user may not mount.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(size: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        mount(
+            &["-t", "tmpfs", "-o", &format!("size={size}"), "none"],
+            folder.path(),
+        )
+        .then_some(Self(folder))
+    }
+
+    fn resize(&self, size: &str) {
+        let options = format!("remount,size={size}");
+        assert!(mount(&["-o", &options], self.0.path()));
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let path = self.0.path();
+        let unmounted = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(path)
+            .status();
+        assert!(unmounted.is_ok_and(|status| status.success()));
+    }
+}
+
+fn mount(arguments: &[&str], path: &Path) -> bool {
+    let mut command = std::process::Command::new("mount");
+    let done = command.args(arguments).arg(path).output();
+    done.is_ok_and(|output| output.status.success())
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_by_name_and_recovers_by_itself() {
+    let Some(disk) = SmallDisk::mount("12m") else {
+        println!("skipped: mounting a small disk needs root");
+        return;
+    };
+    let file = "[store]\nlisten = \"127.0.0.1:0\"\nlog-segment-bytes = \"2MiB\"\nsnapshot-interval = \"0s\"\n[admin]\nlisten = \"127.0.0.1:0\"\n";
+    let start = || {
+        atlas(&["store"])
+            .file("atlas.toml", file)
+            .data_dir(disk.0.path())
+    };
+    let mut node = start().start(deadline()).await.unwrap();
+    let mut client = Client::connect(node.listener("store").unwrap());
+    let value = "x".repeat(10_000);
+    let mut answered = 0;
+    let refused = loop {
+        let answer = client.ask(&format!("set key:{answered} {value}"));
+        if answer != "+OK" {
+            break answer;
+        }
+        answered += 1;
+        assert!(answered < 10_000, "12 MiB hold no 100 MB");
+    };
+    assert_eq!(
+        refused,
+        "-MISCONF the disk of the log is full; writes are refused until there is space"
+    );
+    assert!(answered > 100, "{answered}");
+    assert_eq!(client.ask("get key:0"), value);
+    assert_eq!(client.ask("ping"), "+PONG");
+    disk.resize("64m");
+    eventually(deadline(), "writes go on", || {
+        client.ask("set again 1") == "+OK"
+    })
+    .await
+    .unwrap();
+    node.signal(Signal::KILL).unwrap();
+    node.wait(deadline()).await.unwrap();
+    let node = start().start(deadline()).await.unwrap();
+    let mut client = Client::connect(node.listener("store").unwrap());
+    assert_eq!(client.ask("dbsize"), format!(":{}", answered + 1));
+}
