@@ -1,7 +1,5 @@
 //! What happens once records are durable: they are applied in the order of the log, and their clients are answered.
 
-use std::time::Instant;
-
 use atlas_kv::{
     Answers, ArgumentBuffer, Arguments, Change, Discard, Effects, Moment, Reply, Waiter,
     transaction,
@@ -186,12 +184,11 @@ impl Engine {
                 services: &services[first..last],
                 bytes: &flight.bytes,
             };
-            let begun = Instant::now();
             self.apply(kind, moment, &arguments, &waiters, &target);
             if kind == Kind::Command
                 && let Ok(command) = atlas_kv::command::resolve(&arguments)
             {
-                self.look_if_slow(entry.connection, command, &arguments, begun);
+                self.look_if_slow(entry.connection, command, &arguments);
             }
             return;
         }
@@ -290,6 +287,16 @@ impl Engine {
         self.applied_index = entry.index;
         let client = self.client_of(&entry);
         let arguments = proposal.request.arguments();
+        let target = Target {
+            client,
+            protocol: entry.protocol,
+            services: proposal.services,
+            bytes: proposal.service_bytes,
+        };
+        if proposal.waits.is_empty() {
+            self.apply(proposal.kind, moment, &arguments, &[], &target);
+            return;
+        }
         let buffers: Vec<(u64, u32, ArgumentBuffer)> = proposal
             .waits
             .iter()
@@ -306,12 +313,6 @@ impl Engine {
                 arguments: arguments.arguments(),
             })
             .collect();
-        let target = Target {
-            client,
-            protocol: entry.protocol,
-            services: proposal.services,
-            bytes: proposal.service_bytes,
-        };
         self.apply(proposal.kind, moment, &arguments, &waiters, &target);
     }
 
@@ -365,13 +366,12 @@ impl Engine {
             }
             _ => {}
         }
-        let carried: Vec<u64> = waiters.iter().map(|waiter| waiter.wait).collect();
-        for wait in &carried {
-            let is_served = effects.served.contains(wait);
-            self.settle_wait(*wait, is_served);
+        for waiter in waiters {
+            let is_served = effects.served.contains(&waiter.wait);
+            self.settle_wait(waiter.wait, is_served);
         }
         if !effects.changes.is_empty() {
-            self.changed(&effects.changes, &carried);
+            self.changed(&effects.changes, waiters);
         }
         if !effects.events.is_empty() {
             let events = std::mem::take(&mut effects.events);
@@ -386,7 +386,7 @@ impl Engine {
     }
 
     /// Tells those who watch keys and those who wait for them that keys have changed.
-    fn changed(&mut self, changes: &[Change], carried: &[u64]) {
+    fn changed(&mut self, changes: &[Change], carried: &[Waiter<'_>]) {
         let mut ready = Vec::new();
         for change in changes {
             match change {
@@ -416,7 +416,7 @@ impl Engine {
             let waits: Vec<u64> = self
                 .waiting
                 .free(&key)
-                .filter(|wait| !carried.contains(wait))
+                .filter(|wait| carried.iter().all(|one| one.wait != *wait))
                 .take(CARRIED_MAX)
                 .collect();
             let waits: Vec<u64> = waits
@@ -639,6 +639,9 @@ struct Target<'a> {
 fn waiters<'a>(flight: &'a Flight, entry: &Entry, waiting: &Waiting) -> Vec<Waiter<'a>> {
     let mut from = entry.arguments.end;
     let waits = &flight.waits[entry.waits.start as usize..entry.waits.end as usize];
+    if waits.is_empty() {
+        return Vec::new();
+    }
     waits
         .iter()
         .map(|&(wait, count)| {

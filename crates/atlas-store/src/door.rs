@@ -2,7 +2,7 @@
 //! it waits.
 
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use atlas_kv::command::{self, Flags, Group, Handler};
 use atlas_kv::{ArgumentBuffer, Arguments, Command, Error, Moment, Reply as _};
@@ -89,13 +89,12 @@ impl Engine {
             self.hold(key, Hold::Paused(ArgumentBuffer::from(arguments)));
             return;
         }
-        let begun = Instant::now();
         match command.handler {
             Handler::Read(_) => self.read_command(key, command, request),
             Handler::Write(_) => self.write_command(key, command, request),
             Handler::Service => self.service(key, command, request),
         }
-        self.look_if_slow(key, command, &arguments, begun);
+        self.look_if_slow(key, command, &arguments);
     }
 
     /// What stands in the way of a command on a connection that is not an ordinary one; true if nothing does.

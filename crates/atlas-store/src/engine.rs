@@ -161,6 +161,8 @@ pub(crate) struct Engine {
     pub(crate) counts: Counts,
     pub(crate) told: Counts,
     pub(crate) now: Instant,
+    /// When the command at hand began, about.
+    pub(crate) command_began: Instant,
     pub(crate) now_ms: i64,
     pub(crate) started: Instant,
     pub(crate) seed: u64,
@@ -235,6 +237,7 @@ impl Engine {
 
     pub(crate) fn tell_time(&mut self) {
         self.now = Instant::now();
+        self.command_began = self.now;
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let now_ms = since.map_or(0, |since| since.as_millis() as i64);
         // The state's clock never runs back, and a record is not older than one before it.

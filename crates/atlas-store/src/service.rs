@@ -182,6 +182,7 @@ impl Store {
             counts: Counts::default(),
             told: Counts::default(),
             now,
+            command_began: now,
             now_ms: 0,
             started: now,
             seed: self.seed,
