@@ -197,13 +197,7 @@ impl Context<'_> {
         self.store(sought, key, expiry, SetTo::Value(value));
     }
 
-    /// Sets a key to a string as it came, whatever was there.
-    pub(crate) fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
-        let sought = self.seek(key);
-        self.set_string_at(sought, key, value, expiry);
-    }
-
-    /// The same where [`Self::seek`] has looked already.
+    /// Sets a key to a string as it came, whatever was there, where [`Self::seek`] has looked already.
     pub(crate) fn set_string_at(
         &mut self,
         sought: Sought,

@@ -20,8 +20,6 @@
 //! `FAMILIES` (`command.rs`). To add a type: a file that implements [`value::Collection`], a line in `collections!`
 //! (`value.rs`).
 
-#![allow(dead_code, reason = "the families that need the rest land one by one")]
-
 mod arguments;
 mod bitmap;
 mod bytes;

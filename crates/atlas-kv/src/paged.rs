@@ -65,10 +65,6 @@ impl<T> Paged<T> {
         self.len
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     pub(crate) fn page_count(&self) -> usize {
         self.pages.len()
     }
@@ -97,11 +93,6 @@ impl<T> Paged<T> {
     /// True if the snapshot in the making still needs a page.
     pub(crate) fn has_unwritten(&self, slice: &Slice) -> bool {
         self.pages.iter().any(|page| page.epoch != slice.epoch())
-    }
-
-    /// Takes all items out, in order. For whoever gives up the array; a snapshot must not need it any more.
-    pub(crate) fn into_items(self) -> impl Iterator<Item = T> {
-        self.pages.into_iter().flat_map(|page| page.items)
     }
 }
 

@@ -95,11 +95,6 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    /// True if every element is wanted.
-    pub(crate) fn wants_all(&self) -> bool {
-        self.pattern.is_none()
-    }
-
     /// True if an element of this name is wanted.
     ///
     /// # Errors

@@ -165,18 +165,6 @@ impl Value {
             None => Self::String(bytes.to_vec()),
         }
     }
-
-    /// The value as if it lay under a key.
-    pub(crate) fn as_ref(&self) -> ValueRef<'_> {
-        match self {
-            Self::String(bytes) => ValueRef::String(bytes),
-            Self::Integer(integer) => ValueRef::Integer(*integer),
-            Self::Object(object) => match &**object {
-                Object::LongString(string) => ValueRef::String(string.as_bytes()),
-                object => ValueRef::Object(object),
-            },
-        }
-    }
 }
 
 impl ValueRef<'_> {
@@ -195,15 +183,6 @@ impl ValueRef<'_> {
             Self::String(bytes) if bytes.len() <= EMBEDDED_BYTES_MAX => "embstr",
             Self::String(_) => "raw",
             Self::Object(object) => object.encoding(),
-        }
-    }
-
-    /// About how many bytes it takes beside its entry.
-    pub(crate) fn memory_bytes(self) -> usize {
-        match self {
-            Self::Integer(_) => 0,
-            Self::String(bytes) => bytes.len(),
-            Self::Object(object) => object.memory_bytes(),
         }
     }
 

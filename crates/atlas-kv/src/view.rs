@@ -49,12 +49,6 @@ impl<'a> View<'a> {
             .is_some_and(|database| database.find(Place::of(key), key).is_some())
     }
 
-    /// The same view of another database; none if there is no such database.
-    pub(crate) fn select(&self, database: u32) -> Option<Self> {
-        self.keyspace.databases.get(database as usize)?;
-        Some(Self { database, ..*self })
-    }
-
     /// The entry of a key, which counts as a use.
     pub(crate) fn entry(&self, key: &[u8]) -> Option<&'a Entry> {
         let entry = self.peek(key);

@@ -104,13 +104,6 @@ impl Node {
         }
     }
 
-    /// The elements before `index`.
-    pub(super) fn elements_until(&self, index: usize) -> Elements<'_> {
-        Elements {
-            left: &self.bytes[self.start..self.offset(index)],
-        }
-    }
-
     pub(super) fn get(&self, index: usize) -> Option<&[u8]> {
         self.elements_from(index).next()
     }
