@@ -9,12 +9,12 @@ use std::path::PathBuf;
 
 use atlas_balance::Algorithm;
 use atlas_base::{ByteSize, Position, TimeSpan};
+use atlas_runtime::config::KeyProblem;
 use atlas_wire::dialect::DialectConfig;
 use atlas_world::{Region, Regions, ServerId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Problem;
 use crate::network::Network;
 
 mod discovery;
@@ -415,9 +415,9 @@ pub struct Config {
 
 impl Config {
     /// Checks what no single field can know: names, addresses, regions, worlds beside each other.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<KeyProblem> {
         let mut problems = Vec::new();
-        let mut complain = |key: String, what: String| problems.push(Problem { key, what });
+        let mut complain = |key: String, what: String| problems.push(KeyProblem { key, what });
         for (key, count) in [
             ("edge.max-connections", self.edge.max_connections),
             ("edge.workers", self.edge.workers),

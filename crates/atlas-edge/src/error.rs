@@ -1,22 +1,8 @@
 //! What can go wrong when the edge is built or asked something.
 
-use std::fmt;
 use std::path::PathBuf;
 
-/// One thing wrong with the configuration, with its key and the remedy.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Problem {
-    /// The dotted key.
-    pub key: String,
-    /// What is wrong and what would be right, to be read after the key.
-    pub what: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.key, self.what)
-    }
-}
+use atlas_runtime::config::KeyProblem;
 
 /// What can go wrong when the edge is built or asked something.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +10,7 @@ impl fmt::Display for Problem {
 pub enum Error {
     /// The configuration cannot work; each problem names its key.
     #[error("the edge's configuration cannot work: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Config(Vec<Problem>),
+    Config(Vec<KeyProblem>),
     /// The listener of players, or of servers that register, could not be opened.
     #[error("a listener of the edge could not be opened")]
     Listen(#[source] atlas_runtime::Error),

@@ -54,7 +54,7 @@ pub use config::{
     ServerConfig, SlowClientConfig, SplitConfig, TransferConfig, WorldConfig,
 };
 pub use drain::{DrainView, WaitView};
-pub use error::{Error, Problem};
+pub use error::Error;
 pub use handle::Handle;
 pub use network::Network;
 pub use reload::ReloadReport;

@@ -75,6 +75,7 @@ pub use error::Error;
 pub use eviction::{Candidate, Policy};
 pub use hashing::seed;
 pub use keyspace::{Answers, Keyspace, Moment, Waiter};
+pub use number::integer;
 pub use reply::{Answer, Collected, Discard, Reply};
 pub use settings::{Access, Settings};
 pub use slice::Block;

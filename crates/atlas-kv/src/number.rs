@@ -8,7 +8,7 @@ pub(crate) use long_double::LongDouble;
 
 /// The integer whose decimal form these bytes are: no sign but a leading minus, no leading zeros, no spaces, and within
 /// 64 bits. Anything else is none.
-pub(crate) fn integer(bytes: &[u8]) -> Option<i64> {
+pub fn integer(bytes: &[u8]) -> Option<i64> {
     let (negative, digits) = match bytes {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),

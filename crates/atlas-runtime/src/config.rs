@@ -28,7 +28,7 @@ mod tests;
 use shape::Shape;
 use tree::{Node, Path as KeyPath, Value};
 
-pub use problem::{Error, Place, Problem};
+pub use problem::{Error, KeyProblem, Place, Problem};
 
 /// Where a configuration comes from. Each layer overrides those above it; all of them may be absent.
 #[derive(Debug, Clone, Default)]
@@ -181,18 +181,12 @@ impl<T> Loaded<T> {
     }
 
     /// Something that a service finds wrong with the configuration's content, at its place.
-    pub fn problem(
-        &self,
-        key: impl Into<String>,
-        wrong: impl Into<String>,
-        right: impl Into<String>,
-    ) -> Problem {
-        let key = key.into();
+    pub fn problem(&self, found: KeyProblem) -> Problem {
         Problem {
-            place: self.place(&key),
-            key,
-            wrong: wrong.into(),
-            right: right.into(),
+            place: self.place(&found.key),
+            key: found.key,
+            wrong: found.what,
+            right: String::new(),
         }
     }
 }

@@ -117,14 +117,3 @@ impl Engine {
         self.in_order(key, |engine| engine.with_output(key, |output| output.ok()));
     }
 }
-
-/// An integer as Redis reads it.
-pub(crate) fn integer(text: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(text).ok()?;
-    let plain = text.strip_prefix('-').unwrap_or(text);
-    // No sign but a minus, no zeros before the number.
-    if plain.starts_with('+') || (plain.len() > 1 && plain.starts_with('0')) || text == "-0" {
-        return None;
-    }
-    text.parse().ok()
-}

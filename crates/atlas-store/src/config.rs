@@ -8,10 +8,9 @@ use std::path::PathBuf;
 
 use atlas_base::{ByteSize, TimeSpan};
 use atlas_kv::Policy;
+use atlas_runtime::config::KeyProblem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::error::Problem;
 
 /// The store: keys in memory, a log on disk, the protocol of Redis.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -190,10 +189,10 @@ impl EvictionPolicy {
 
 impl StoreConfig {
     /// Everything that is wrong with it, each with its key.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<KeyProblem> {
         let mut problems = Vec::new();
         let mut complain = |key: &str, what: &str| {
-            problems.push(Problem {
+            problems.push(KeyProblem {
                 key: format!("store.{key}"),
                 what: what.to_owned(),
             });

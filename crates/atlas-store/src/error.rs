@@ -1,23 +1,9 @@
 //! What can go wrong when the store is built, opened or run.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// One thing wrong with the configuration, with its key and the remedy.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Problem {
-    /// The dotted key.
-    pub key: String,
-    /// What is wrong and what would be right, to be read after the key.
-    pub what: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.key, self.what)
-    }
-}
+use atlas_runtime::config::KeyProblem;
 
 /// What can go wrong when the store is built, opened or run.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +11,7 @@ impl fmt::Display for Problem {
 pub enum Error {
     /// The configuration cannot work; each problem names its key.
     #[error("the store's configuration cannot work: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Config(Vec<Problem>),
+    Config(Vec<KeyProblem>),
     /// The listener could not be opened.
     #[error("the store's listener could not be opened")]
     Listen(#[source] atlas_runtime::Error),

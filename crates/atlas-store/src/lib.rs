@@ -38,7 +38,7 @@ mod transaction;
 mod waiting;
 
 pub use config::{EvictionPolicy, Fsync, StoreConfig};
-pub use error::{Error, Problem};
+pub use error::Error;
 pub use handle::Handle;
 pub use memory::Allocated;
 pub use service::{Store, declare_metrics};

@@ -108,9 +108,8 @@ pub(crate) fn load(context: &Context, flags: Vec<Flag>) -> Result<Loaded<Config>
     let edge = loaded.config.edge().problems().into_iter();
     let store = loaded.config.store.problems().into_iter();
     let problems: Vec<_> = edge
-        .map(|problem| (problem.key, problem.what))
-        .chain(store.map(|problem| (problem.key, problem.what)))
-        .map(|(key, what)| loaded.problem(key, what, ""))
+        .chain(store)
+        .map(|found| loaded.problem(found))
         .collect();
     if problems.is_empty() {
         Ok(loaded)

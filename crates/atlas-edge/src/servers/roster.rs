@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atlas_base::Moment;
+use atlas_runtime::config::KeyProblem;
 use atlas_wire::dialect;
 use atlas_world::{Regions, ServerId, Settings};
 
@@ -17,7 +18,7 @@ use super::token::{self, Authorization};
 use super::{Address, Server, Speaks, View, World, parse_address};
 use crate::config::{Config, PlainOrder, RegionsMode, ServerConfig, WorldConfig};
 use crate::discovery::file;
-use crate::error::{Error, Problem};
+use crate::error::Error;
 use crate::globe::Globe;
 
 /// How long a server without sessions is remembered after it was last told of, for what is still on its way.
@@ -41,7 +42,7 @@ impl Entry {
     /// [`Error::Config`], [`Error::Resolve`].
     pub(crate) fn resolve(config: &ServerConfig, source: Source) -> Result<Self, Error> {
         let address = parse_address(&config.address).map_err(|what| {
-            Error::Config(vec![Problem {
+            Error::Config(vec![KeyProblem {
                 key: config.name.clone(),
                 what: format!("`{}` {what}", config.address),
             }])
@@ -278,7 +279,7 @@ fn unique(world: &str, told: &[Entry]) -> Result<(), Error> {
         .find(|entry| !names.insert(entry.config.name.as_str()))
     {
         None => Ok(()),
-        Some(entry) => Err(Error::Config(vec![Problem {
+        Some(entry) => Err(Error::Config(vec![KeyProblem {
             key: format!("world.{world}.servers"),
             what: format!(
                 "`{}` is the name of two servers, of which one was found by discovery",
@@ -366,7 +367,7 @@ fn regions(name: &str, config: &WorldConfig, servers: &[Arc<Server>]) -> Result<
         };
         let (server, what) = crate::config::region_words(&error, name_of);
         let at = server.map_or("servers", name_of);
-        Error::Config(vec![Problem {
+        Error::Config(vec![KeyProblem {
             key: format!("world.{name}.servers.{at}.region"),
             what,
         }])

@@ -57,6 +57,21 @@ impl fmt::Display for Problem {
     }
 }
 
+/// One thing that a service finds wrong with what it was given, without a place: `KEY: WHAT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyProblem {
+    /// The dotted key.
+    pub key: String,
+    /// What is wrong and what would be right, to be read after the key.
+    pub what: String,
+}
+
+impl fmt::Display for KeyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.what)
+    }
+}
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

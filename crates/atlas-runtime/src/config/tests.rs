@@ -430,11 +430,10 @@ fn a_service_names_the_place_of_what_it_finds() {
     for (key, place) in cases {
         assert_eq!(loaded.place(key).to_string(), place, "{key}");
     }
-    let problem = loaded.problem(
-        "world.main.servers[1].min",
-        "overlaps `west`",
-        "move one of them",
-    );
+    let problem = loaded.problem(KeyProblem {
+        key: "world.main.servers[1].min".into(),
+        what: "overlaps `west`; move one of them".into(),
+    });
     let text = Error::Problems(vec![problem]).to_string();
     assert_eq!(
         text,

@@ -234,7 +234,7 @@ impl Engine {
     }
 
     fn client_pause(&mut self, key: usize, arguments: &Arguments<'_>) {
-        let Some(timeout_ms) = super::integer(arguments.at(2)) else {
+        let Some(timeout_ms) = atlas_kv::integer(arguments.at(2)) else {
             return self.answer_error(key, "ERR timeout is not an integer or out of range");
         };
         let Ok(timeout_ms) = u64::try_from(timeout_ms) else {
@@ -254,7 +254,7 @@ impl Engine {
     }
 
     fn client_unblock(&mut self, key: usize, arguments: &Arguments<'_>) {
-        let Some(id) = super::integer(arguments.at(2)) else {
+        let Some(id) = atlas_kv::integer(arguments.at(2)) else {
             return self.answer_error(key, "ERR value is not an integer or out of range");
         };
         let ending = match arguments.len() {
@@ -306,7 +306,8 @@ impl Engine {
                 return self.answer_error(key, &format!("ERR Unknown client type '{given}'"));
             }
         } else if arguments.len() > 3 && arguments.is(2, "id") {
-            let wanted: Option<Vec<i64>> = arguments.iter().skip(3).map(super::integer).collect();
+            let wanted: Option<Vec<i64>> =
+                arguments.iter().skip(3).map(atlas_kv::integer).collect();
             match wanted {
                 Some(wanted) => ids = Some(wanted),
                 None => return self.answer_error(key, "ERR Invalid client ID"),
@@ -466,7 +467,7 @@ impl Filter {
             };
             let text = || String::from_utf8_lossy(value).into_owned();
             if arguments.is(at, "id") {
-                let id = super::integer(value).and_then(|id| u64::try_from(id).ok());
+                let id = atlas_kv::integer(value).and_then(|id| u64::try_from(id).ok());
                 let id = id.filter(|id| *id > 0);
                 self.id = Some(id.ok_or("ERR client-id should be greater than 0")?);
             } else if arguments.is(at, "type") {
@@ -489,7 +490,7 @@ impl Filter {
                 }
                 self.user = Some(value.to_vec());
             } else if arguments.is(at, "maxage") {
-                let age = super::integer(value).and_then(|age| u64::try_from(age).ok());
+                let age = atlas_kv::integer(value).and_then(|age| u64::try_from(age).ok());
                 self.age_max = Some(age.ok_or("ERR syntax error")?);
             } else if arguments.is(at, "skipme") {
                 self.skip_me = match text().to_lowercase().as_str() {

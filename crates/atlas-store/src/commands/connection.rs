@@ -12,7 +12,7 @@ pub(crate) const REDIS_VERSION: &str = "7.2.0";
 
 /// The number of a database, if there is one of that name.
 pub(crate) fn database(text: &[u8], count: u32) -> Option<u32> {
-    let number = super::integer(text)?;
+    let number = atlas_kv::integer(text)?;
     u32::try_from(number).ok().filter(|number| *number < count)
 }
 
@@ -44,7 +44,7 @@ impl Engine {
 
     pub(super) fn select(&mut self, key: usize, request: Request<'_>) {
         let wanted = request.arguments().at(1);
-        if super::integer(wanted).is_none() {
+        if atlas_kv::integer(wanted).is_none() {
             return self.answer_error(key, "ERR value is not an integer or out of range");
         }
         let Some(database) = database(wanted, self.keyspace.database_count()) else {
@@ -109,7 +109,7 @@ impl Engine {
         let arguments = request.arguments();
         let mut protocol = None;
         if arguments.len() > 1 {
-            match super::integer(arguments.at(1)) {
+            match atlas_kv::integer(arguments.at(1)) {
                 Some(2) => protocol = Some(Protocol::Resp2),
                 Some(3) => protocol = Some(Protocol::Resp3),
                 Some(_) => {

@@ -110,7 +110,7 @@ impl Engine {
                 self.with_output(key, |output| output.ok());
             }
             "get" => {
-                let count = match arguments.get(2).map(super::integer) {
+                let count = match arguments.get(2).map(atlas_kv::integer) {
                     None => 10,
                     Some(Some(-1)) => usize::MAX,
                     Some(Some(count)) if count >= 0 => count as usize,

@@ -80,8 +80,8 @@ impl Engine {
     pub(super) fn wait(&mut self, key: usize, request: Request<'_>) {
         let arguments = request.arguments();
         let (Some(replicas), Some(timeout_ms)) = (
-            super::integer(arguments.at(1)),
-            super::integer(arguments.at(2)),
+            atlas_kv::integer(arguments.at(1)),
+            atlas_kv::integer(arguments.at(2)),
         ) else {
             return self.answer_error(key, "ERR value is not an integer or out of range");
         };
@@ -97,7 +97,7 @@ impl Engine {
 
     pub(super) fn waitaof(&mut self, key: usize, request: Request<'_>) {
         let arguments = request.arguments();
-        let numbers: Option<Vec<i64>> = arguments.iter().skip(1).map(super::integer).collect();
+        let numbers: Option<Vec<i64>> = arguments.iter().skip(1).map(atlas_kv::integer).collect();
         let Some([local, replicas, timeout_ms]) =
             numbers.and_then(|numbers| <[i64; 3]>::try_from(numbers).ok())
         else {
