@@ -1,4 +1,4 @@
-//! How fast commands are applied: `cargo run --release -p atlas-kv --example speed [WORD]` (only rows with the word).
+//! How fast commands are applied: `cargo run --release -p atlas-kv --example apply_speed [WORD]` (only rows with the word).
 //!
 //! No protocol, no log, no socket: a record in, an answer's bytes out. Keys are drawn from a hundred thousand, so that they
 //! do not all lie in the cache.

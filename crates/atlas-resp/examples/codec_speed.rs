@@ -1,4 +1,4 @@
-//! How fast requests are decoded and replies written: `cargo run --release -p atlas-resp --example speed`.
+//! How fast requests are decoded and replies written: `cargo run --release -p atlas-resp --example codec_speed`.
 //!
 //! Each row is the best of several passes over a buffer that fits the second cache, so that it tells what the code
 //! costs and not what the memory does.

@@ -1,4 +1,4 @@
-//! How many commands a client gets through one connection: `cargo run --release -p atlas-client --example speed`.
+//! How many commands a client gets through one connection: `cargo run --release -p atlas-client --example client_speed`.
 //!
 //! It starts a redis-server of its own; client and server share the machine.
 
