@@ -4,10 +4,11 @@
 //! drain; [`Handle`] is the only way in while it serves, besides its clients' sockets.
 //!
 //! How it is laid out:
-//! - the **engine** (`engine.rs`) is one thread that owns the keyspace and its clients' sockets (`connection.rs`);
+//! - the **engine** (`engine.rs`) is one thread that owns the keyspace and its clients' sockets (`sockets.rs`, `connection.rs`);
 //! - the **door** (`door.rs`) decides what becomes of a command: answered at once, a place in the queue (`flight.rs`), or
 //!   a wait (`waiting.rs`, `transaction.rs`);
-//! - the **log's thread** (`log.rs`) writes and syncs what the door let in; `apply.rs` is what happens then;
+//! - the **log's thread** (`log.rs`) writes and syncs what the door let in; `apply.rs` is what happens then, `serving.rs` what
+//!   follows for others;
 //! - `snapshot.rs` writes the state of one instant beside the engine's work, `recovery.rs` reads it and the log back;
 //! - `expiry.rs` removes keys by records of their own, `pubsub.rs` carries messages;
 //! - `commands/` has the commands that are not about keys, one file a group.
@@ -33,7 +34,9 @@ mod metrics;
 mod pubsub;
 mod recovery;
 mod service;
+mod serving;
 mod snapshot;
+mod sockets;
 mod transaction;
 mod waiting;
 
