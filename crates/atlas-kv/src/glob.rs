@@ -7,7 +7,9 @@
 use crate::Error;
 
 /// Steps that a pattern may take whatever it is compared with.
-const STEPS_FREE: u64 = 1 << 24;
+const STEPS_FREE: u64 = 1 << 22;
+/// Steps of [`Steps::few`].
+const STEPS_FEW: u64 = 1 << 17;
 /// Steps granted for each byte compared: patterns that people write take one or two.
 const STEPS_A_BYTE: u64 = 64;
 
@@ -18,11 +20,15 @@ const STEPS_A_BYTE: u64 = 64;
 #[derive(Clone, Debug)]
 pub struct Steps {
     left: u64,
+    a_byte: u64,
 }
 
 impl Default for Steps {
     fn default() -> Self {
-        Self { left: STEPS_FREE }
+        Self {
+            left: STEPS_FREE,
+            a_byte: STEPS_A_BYTE,
+        }
     }
 }
 
@@ -32,8 +38,16 @@ impl Steps {
         Self::default()
     }
 
+    /// As many as one of many patterns has that every message is compared with: enough for several stars over 64 KiB.
+    pub fn few() -> Self {
+        Self {
+            left: STEPS_FEW,
+            a_byte: 0,
+        }
+    }
+
     fn grant(&mut self, bytes: usize) {
-        let granted = STEPS_A_BYTE * (bytes as u64 + 1);
+        let granted = self.a_byte * (bytes as u64 + 1);
         self.left = (self.left + granted).min(STEPS_FREE.max(granted));
     }
 

@@ -44,6 +44,9 @@ pub struct StoreConfig {
     /// Answers that may wait for a client that does not read them; beyond it the client is disconnected. It is no longer
     /// read once a quarter of it waits.
     pub client_output_bytes_max: ByteSize,
+    /// Bytes that are kept for one client between its commands: those of a transaction, the keys that it watches or waits
+    /// for, the channels and patterns that it listens to, its names. A command that would need more is refused.
+    pub client_kept_bytes_max: ByteSize,
     /// Bytes of one command as it is sent; beyond it the client is disconnected.
     pub client_query_bytes_max: ByteSize,
     /// Bytes of one argument, and of a string.
@@ -77,6 +80,7 @@ impl Default for StoreConfig {
             clients_max: 10_000,
             idle_timeout: TimeSpan::from_secs(0),
             client_output_bytes_max: ByteSize::mib(256),
+            client_kept_bytes_max: ByteSize::mib(256),
             client_query_bytes_max: ByteSize::gib(1),
             argument_bytes_max: ByteSize::mib(512),
             arguments_max: 1 << 20,
@@ -242,6 +246,12 @@ impl StoreConfig {
             complain(
                 "client-output-bytes-max",
                 "is too small for answers; write at least 1MiB",
+            );
+        }
+        if self.client_kept_bytes_max.0 < 1 << 16 {
+            complain(
+                "client-kept-bytes-max",
+                "is too small for transactions; write at least 64KiB",
             );
         }
         if self.in_flight_bytes_max.0 < 1 << 20 {

@@ -10,7 +10,7 @@ use atlas_resp::{Encoder, Protocol};
 use mio::net::TcpStream;
 
 use crate::pubsub::Subscriptions;
-use crate::transaction::Transaction;
+use crate::transaction::{Transaction, Watched};
 
 /// A buffer larger than this is given back once it is empty: a client that does nothing holds none.
 const KEPT_BYTES: usize = 4096;
@@ -139,7 +139,9 @@ pub(crate) struct Connection {
     pub(crate) held_by: u64,
     pub(crate) hold: Option<Box<Hold>>,
     pub(crate) transaction: Option<Box<Transaction>>,
-    pub(crate) watched: Vec<crate::transaction::Watched>,
+    pub(crate) watched: Watched,
+    /// What its watched keys take.
+    pub(crate) watched_bytes: usize,
     /// A key that it watches has changed.
     pub(crate) is_watch_broken: bool,
     pub(crate) subscriptions: Option<Box<Subscriptions>>,
@@ -201,7 +203,8 @@ impl Connection {
             held_by: 0,
             hold: None,
             transaction: None,
-            watched: Vec::new(),
+            watched: Watched::default(),
+            watched_bytes: 0,
             is_watch_broken: false,
             subscriptions: None,
             name: Vec::new(),
@@ -223,6 +226,17 @@ impl Connection {
             bytes_in: 0,
             bytes_out: 0,
         }
+    }
+
+    /// Bytes, about, that are kept for it between its commands, except of what waits to be read or sent.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        let subscriptions = self.subscriptions.as_ref();
+        self.watched_bytes
+            + subscriptions.map_or(0, |subscriptions| subscriptions.bytes)
+            + self.transaction.as_ref().map_or(0, |one| one.bytes)
+            + self.name.len()
+            + self.library.len()
+            + self.library_version.len()
     }
 
     /// True if the answer to the command at hand is wanted.

@@ -16,6 +16,9 @@ use crate::flight::{Entry, Step};
 /// The term of a node that is alone.
 const TERM: u64 = 1;
 
+/// What it takes to wait for a key, beside the key itself.
+const WAITED_BYTES: usize = 200;
+
 /// A command as it came: arguments as ranges of bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
@@ -177,6 +180,12 @@ impl Engine {
                 connection.output.error(line);
             }
         });
+    }
+
+    /// True if so many bytes more may be kept for a client.
+    pub(crate) fn may_keep(&self, key: usize, bytes: usize) -> bool {
+        let kept = self.connections.get(key).map_or(0, |one| one.kept_bytes());
+        kept + bytes <= self.config.client_kept_bytes_max.as_usize()
     }
 
     /// Lets a connection's commands wait.
@@ -389,6 +398,10 @@ impl Engine {
                 return true;
             }
         };
+        if !self.may_keep(key, arguments.bytes_len() + WAITED_BYTES * arguments.len()) {
+            self.refuse(key, KEPT);
+            return true;
+        }
         let deadline = (timeout_ms > 0)
             .then(|| self.now.checked_add(Duration::from_millis(timeout_ms)))
             .flatten();
@@ -610,5 +623,8 @@ impl Engine {
     }
 }
 
+/// Refuses to keep more for a client.
+pub(crate) const KEPT: &str =
+    "ERR more would be kept for this client than client-kept-bytes-max allows";
 const NOAUTH: &str = "NOAUTH Authentication required.";
 pub(crate) const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";

@@ -64,9 +64,10 @@ impl Engine {
         };
         let view = self.keyspace.view(moment, false);
         if let Some(connection) = self.connections.get_mut(key) {
-            connection.is_watch_broken |= connection.watched.iter().any(|watched| {
-                watched.key.0 == database && (watched.existed || view.exists(&watched.key.1))
-            });
+            connection.is_watch_broken |= connection
+                .watched
+                .iter()
+                .any(|(key, existed)| key.0 == database && (*existed || view.exists(&key.1)));
         }
     }
 

@@ -13,6 +13,20 @@ const ROUNDS_MAX: u32 = 4;
 /// Connections taken in before others get their turn.
 const ACCEPTS_MAX: u32 = 256;
 
+/// Answers that may wait for a client that has not logged in, when the system takes no more of them; as in Redis.
+const STRANGER_OUTPUT_BYTES_MAX: usize = 1 << 10;
+/// Such a client is not read before what waits is less.
+const STRANGER_OUTPUT_BYTES: usize = 4 << 10;
+
+/// How much may wait to be sent while a connection is read on.
+fn paused_at(connection: &Connection, output_bytes_max: usize) -> usize {
+    if connection.is_authenticated {
+        output_bytes_max / 4
+    } else {
+        STRANGER_OUTPUT_BYTES
+    }
+}
+
 impl Engine {
     /// Takes new connections in.
     pub(crate) fn accept(&mut self) {
@@ -77,11 +91,12 @@ impl Engine {
     /// Reads what a client sent and deals with it.
     pub(crate) fn read(&mut self, key: usize) {
         for round in 0.. {
-            let paused_at = self.live.output_bytes_max / 4;
+            let output_bytes_max = self.live.output_bytes_max;
             let is_full = self.is_full();
             let Some(connection) = self.connections.get_mut(key) else {
                 return;
             };
+            let paused_at = paused_at(connection, output_bytes_max);
             if connection.is_closing || !connection.is_readable {
                 return;
             }
@@ -205,13 +220,14 @@ impl Engine {
     /// Runs the whole commands in `buffer`; how many of its bytes are of no more use.
     fn commands(&mut self, key: usize, buffer: &mut [u8]) -> usize {
         let mut ranges = std::mem::take(&mut self.ranges);
-        let paused_at = self.live.output_bytes_max / 4;
+        let output_bytes_max = self.live.output_bytes_max;
         loop {
             let is_full = self.is_full();
             let Some(connection) = self.connections.get_mut(key) else {
                 self.ranges = ranges;
                 return buffer.len();
             };
+            let paused_at = paused_at(connection, output_bytes_max);
             if connection.is_stopped() || connection.output.pending() > paused_at || is_full {
                 connection.has_input = connection.decoder.consumed() < buffer.len();
                 if is_full && !connection.is_stopped() {
@@ -252,11 +268,9 @@ impl Engine {
             "a client broke the protocol"
         );
         self.counts.errors += 1;
-        let is_silent = violation == Violation::Http;
         self.in_order(key, |engine| {
-            if !is_silent && let Some(connection) = engine.connections.get_mut(key) {
-                let line = format!("ERR Protocol error: {violation}");
-                connection.output.encoder().error(line);
+            if let Some(connection) = engine.connections.get_mut(key) {
+                violation.reply(&mut connection.output.encoder());
             }
         });
         self.close_after_answers(key);
@@ -289,10 +303,13 @@ impl Engine {
     }
 
     fn flush_one(&mut self, key: usize) {
-        let output_bytes_max = self.live.output_bytes_max;
+        let mut output_bytes_max = self.live.output_bytes_max;
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
+        if !connection.is_authenticated {
+            output_bytes_max = STRANGER_OUTPUT_BYTES_MAX;
+        }
         connection.is_listed = false;
         if connection.held_by > self.written {
             self.held.push(key);

@@ -1,6 +1,6 @@
 //! Transactions at the door: commands that wait for `EXEC`, and the keys that must not change until then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use atlas_kv::ArgumentBuffer;
 
@@ -43,13 +43,9 @@ impl Transaction {
     }
 }
 
-/// A key that a connection watches.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    pub(crate) key: Key,
-    /// It existed when the watch began: if it has expired since, it has changed.
-    pub(crate) existed: bool,
-}
+/// The keys that a connection watches, and whether each existed when the watch began: if it has expired since, it has
+/// changed.
+pub(crate) type Watched = HashMap<Key, bool>;
 
 /// Who watches which keys.
 #[derive(Debug, Default)]
@@ -80,8 +76,8 @@ impl Watches {
         self.connections.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// The connections that watch any key of a database.
-    pub(crate) fn of_database(&self, database: u32) -> Vec<usize> {
+    /// The connections that watch any key of a database, each once.
+    pub(crate) fn of_database(&self, database: u32) -> BTreeSet<usize> {
         let watched = self.connections.iter();
         watched
             .filter(|(key, _)| key.0 == database)

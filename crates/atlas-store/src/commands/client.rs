@@ -7,7 +7,7 @@ use atlas_kv::{Arguments, Command, Reply as _};
 use atlas_resp::Protocol;
 
 use crate::connection::{Answered, Connection, Hold};
-use crate::door::Request;
+use crate::door::{KEPT, Request};
 use crate::engine::Engine;
 use crate::waiting::Ending;
 
@@ -161,6 +161,10 @@ impl Engine {
 
     /// Names a connection; false if the name cannot be, which is answered.
     pub(super) fn set_name(&mut self, key: usize, name: Vec<u8>) -> bool {
+        if !self.may_keep(key, name.len()) {
+            self.answer_error(key, KEPT);
+            return false;
+        }
         if name.iter().any(|byte| !(b'!'..=b'~').contains(byte)) {
             self.answer_error(
                 key,
@@ -178,6 +182,9 @@ impl Engine {
         if !is_name && !arguments.is(2, "lib-ver") {
             let option = String::from_utf8_lossy(arguments.at(2)).into_owned();
             return self.answer_error(key, &format!("ERR Unrecognized option '{option}'"));
+        }
+        if !self.may_keep(key, value.len()) {
+            return self.answer_error(key, KEPT);
         }
         if value.iter().any(|byte| !(b'!'..=b'~').contains(byte)) {
             let option = if is_name { "lib-name" } else { "lib-ver" };

@@ -2,9 +2,9 @@
 
 use atlas_kv::{Command, Reply as _, glob};
 
-use crate::door::Request;
+use crate::door::{KEPT, Request};
 use crate::engine::Engine;
-use crate::pubsub::leave;
+use crate::pubsub::{cost, leave};
 
 impl Engine {
     pub(super) fn publish_command(&mut self, key: usize, request: Request<'_>) {
@@ -14,6 +14,10 @@ impl Engine {
     }
 
     pub(super) fn subscribe(&mut self, key: usize, request: Request<'_>, by_pattern: bool) {
+        let names = request.arguments().iter().skip(1);
+        if !self.may_keep(key, names.map(cost).sum()) {
+            return self.answer_error(key, KEPT);
+        }
         for name in request.arguments().iter().skip(1) {
             let Some(connection) = self.connections.get_mut(key) else {
                 return;
@@ -27,6 +31,7 @@ impl Engine {
                 (names, &mut self.pubsub.channels, "subscribe")
             };
             if names.insert(name.into()) {
+                subscriptions.bytes += cost(name);
                 listeners.entry(name.into()).or_default().push(key);
             }
             let count = subscriptions.count() as i64;
@@ -79,6 +84,7 @@ impl Engine {
                     (&mut subscriptions.channels, &mut self.pubsub.channels)
                 };
                 if own.remove(&name) {
+                    subscriptions.bytes -= cost(&name);
                     leave(listeners, &name, key);
                 }
                 count = subscriptions.count();

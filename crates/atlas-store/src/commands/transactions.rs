@@ -1,14 +1,21 @@
 //! `MULTI`, `EXEC`, `DISCARD`, `WATCH`, `UNWATCH`.
 
+use std::collections::hash_map::Entry;
+
 use atlas_kv::command::{self, Flags, Group, Handler};
 use atlas_kv::{ArgumentBuffer, Command, Moment, Reply as _, transaction};
 use atlas_wal::Kind;
 
 use crate::connection::Hold;
-use crate::door::{Proposal, Request};
+use crate::door::{KEPT, Proposal, Request};
 use crate::engine::Engine;
 use crate::flight::Step;
-use crate::transaction::{Transaction, Watched};
+use crate::transaction::Transaction;
+
+/// What it takes to watch a key beside the key itself: its places in two tables.
+const WATCHED_BYTES: usize = 200;
+/// What it takes to keep a command that is not about keys, beside its arguments.
+const QUEUED_SERVICE_BYTES: usize = 160;
 
 impl Engine {
     /// True if a command is not queued although a transaction was begun.
@@ -35,7 +42,14 @@ impl Engine {
             self.refuse(key, &line);
             return;
         }
-        let bytes_max = self.live.limits.command_bytes_max as usize;
+        let mut bytes = arguments.bytes_len() + 16 * arguments.len();
+        if matches!(command.handler, Handler::Service) {
+            bytes += QUEUED_SERVICE_BYTES;
+        }
+        if !self.may_keep(key, bytes) {
+            self.refuse(key, KEPT);
+            return;
+        }
         let databases = self.keyspace.database_count();
         let Some(connection) = self.connections.get_mut(key) else {
             return;
@@ -43,11 +57,7 @@ impl Engine {
         let Some(transaction) = &mut connection.transaction else {
             return;
         };
-        transaction.bytes += arguments.bytes_len() + 16 * arguments.len();
-        if transaction.bytes > bytes_max {
-            self.refuse(key, "ERR the transaction is larger than a command may be");
-            return;
-        }
+        transaction.bytes += bytes;
         if command.name == "select"
             && let Some(database) = super::connection::database(arguments.at(1), databases)
         {
@@ -124,20 +134,22 @@ impl Engine {
         };
         let database = connection.database;
         let moment = self.moment(database);
+        let cost = |name: &[u8]| 2 * name.len() + WATCHED_BYTES;
+        if !self.may_keep(key, arguments.iter().skip(1).map(cost).sum()) {
+            self.refuse(key, KEPT);
+            return;
+        }
         for name in arguments.iter().skip(1) {
             let watched = (database, Box::from(name));
             let existed = self.keyspace.view(moment, false).exists(name);
             let Some(connection) = self.connections.get_mut(key) else {
                 return;
             };
-            if connection.watched.iter().any(|other| other.key == watched) {
-                continue;
+            if let Entry::Vacant(place) = connection.watched.entry(watched) {
+                self.watches.add(place.key().clone(), key);
+                place.insert(existed);
+                connection.watched_bytes += cost(name);
             }
-            self.watches.add(watched.clone(), key);
-            connection.watched.push(Watched {
-                key: watched,
-                existed,
-            });
         }
         self.answer_ok(key);
     }
@@ -148,8 +160,9 @@ impl Engine {
             return;
         };
         connection.is_watch_broken = false;
-        for watched in std::mem::take(&mut connection.watched) {
-            self.watches.remove(&watched.key, key);
+        connection.watched_bytes = 0;
+        for watched in std::mem::take(&mut connection.watched).into_keys() {
+            self.watches.remove(&watched, key);
         }
     }
 
@@ -220,13 +233,13 @@ impl Engine {
             return true;
         };
         connection.is_watch_broken
-            || connection.watched.iter().any(|watched| {
+            || connection.watched.iter().any(|(watched, existed)| {
                 let moment = Moment {
-                    database: watched.key.0,
+                    database: watched.0,
                     now_ms: self.now_ms,
                     seed: 0,
                 };
-                watched.existed && !self.keyspace.view(moment, false).exists(&watched.key.1)
+                *existed && !self.keyspace.view(moment, false).exists(&watched.1)
             })
     }
 
@@ -235,8 +248,8 @@ impl Engine {
         let Some(connection) = self.connections.get(key) else {
             return true;
         };
-        let is_touched = connection.watched.iter().any(|watched| {
-            let place = self.flights.place(watched.key.0, &watched.key.1);
+        let is_touched = connection.watched.keys().any(|watched| {
+            let place = self.flights.place(watched.0, &watched.1);
             self.flights.touches(place)
         });
         if is_touched {

@@ -9,10 +9,9 @@ use atlas_testkit::{
 };
 use serde_json::Value;
 
+pub(crate) use super::memory::GROWTH_BYTES_MAX;
+use super::memory::Watch;
 use crate::support::{atlas, deadline};
-
-/// What no row may exceed, in bytes.
-pub(crate) const GROWTH_BYTES_MAX: u64 = 64 << 20;
 
 /// How soon an answer has to come, to the hostile one as to the honest.
 pub(crate) fn promptly() -> Deadline {
@@ -90,40 +89,15 @@ impl Stage {
             .await
             .unwrap();
         speak(&mut honest, "here").await;
-        let before = self.memory_begin();
+        let memory = Watch::begin(self.node.pid());
         let outcome = tokio::select! {
             outcome = attack => outcome,
             () = play(&mut honest) => unreachable!("the honest player plays for ever"),
         };
         // Once more, after it.
         speak(&mut honest, "still here").await;
-        let grown = self.memory("VmHWM").saturating_sub(before);
-        assert!(
-            grown <= growth_bytes_max,
-            "memory grew by {grown} bytes, {growth_bytes_max} were allowed"
-        );
+        memory.end(growth_bytes_max);
         outcome
-    }
-
-    /// Forgets the highest memory so far, and gives what is used now.
-    fn memory_begin(&self) -> u64 {
-        // Where the kernel does not let us, the peak since the start is taken for the present: the bound is then of
-        // what goes beyond it.
-        if std::fs::write(format!("/proc/{}/clear_refs", self.node.pid()), "5").is_ok() {
-            self.memory("VmRSS")
-        } else {
-            self.memory("VmHWM")
-        }
-    }
-
-    fn memory(&self, field: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.node.pid());
-        let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(field));
-        let kilobytes = line
-            .unwrap()
-            .trim_matches(|character: char| !character.is_ascii_digit());
-        kilobytes.parse::<u64>().unwrap() << 10
     }
 
     /// One metric's whole line, labels included; 0 if it is not there.
