@@ -1,5 +1,5 @@
 //! The workspace's chores, one command each: `cargo xtask ci | test | tidy | docs | fresh | sim | bench | autobahn |
-//! chaos | soak | fuzz | redis-suite`.
+//! chaos | soak | durability | fuzz | redis-suite`.
 //!
 //! The gate (`ci`) only reads and runs; what it finds is mended by other commands (`cargo fmt`, `cargo xtask docs`).
 //! Everything here shells out to cargo and prints: it is the one crate besides the binary that does.
@@ -15,6 +15,7 @@ mod bench;
 mod ci;
 mod counts;
 mod docs;
+mod durability;
 mod endurance;
 mod error;
 mod fresh;
@@ -68,6 +69,8 @@ enum Chore {
     Chaos(endurance::Chaos),
     /// Run players for long: reloads without end, borders crossed all the time
     Soak(endurance::Soak),
+    /// Kill stores, cut their power, break their disks, and look for what they have answered
+    Durability(durability::Arguments),
     /// Feed damaged input to what reads it: every fuzz target, or one
     Fuzz(fuzz::Arguments),
     /// Run the Redis project's own tests against the store
@@ -102,6 +105,7 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Chore::Autobahn(arguments) => autobahn::run(&workspace, &arguments),
         Chore::Chaos(arguments) => endurance::chaos(&workspace, &arguments),
         Chore::Soak(arguments) => endurance::soak(&workspace, &arguments),
+        Chore::Durability(arguments) => durability::run(&workspace, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
         Chore::RedisSuite(arguments) => redis_suite::run(&workspace, &arguments),
     }

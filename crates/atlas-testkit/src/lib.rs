@@ -3,7 +3,7 @@
 //!
 //! Entry points: [`Deadline`] and [`eventually`], [`Atlas`] (a running `atlas`), [`Process`] (any child), [`Client`]
 //! and [`RawClient`] (players), [`GameServer`] (a game), [`Http`] (the admin API) and [`Events`] (its streams),
-//! [`Browser`] and [`Page`], [`redis::Redis`].
+//! [`Browser`] and [`Page`], [`redis::Redis`], [`history::History`] (what clients of a store were answered).
 //!
 //! Invariants: nothing here waits without a deadline, everything listens and dials on loopback, and whatever was
 //! started ends when its handle is dropped. Failures are values of [`Error`] that name what was awaited and what was
@@ -20,6 +20,7 @@ mod process;
 mod raw;
 mod websocket;
 
+pub mod history;
 pub mod redis;
 
 pub use atlas::{Atlas, AtlasBuilder, Ready};

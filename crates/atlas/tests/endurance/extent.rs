@@ -31,6 +31,6 @@ impl Extent {
     }
 }
 
-fn variable<T: FromStr>(name: &str) -> Option<T> {
+pub(crate) fn variable<T: FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
 }

@@ -1,6 +1,7 @@
 //! What must hold over time: players who cross borders, servers that are killed, stalled and drained, reloads without
-//! end. Here in their short forms; `cargo xtask chaos` and `cargo xtask soak` run the long ones of the optimised binary,
-//! and set the variables that [`Extent`](extent::Extent) reads.
+//! end, stores that are killed under load. Here in their short forms; `cargo xtask chaos`, `cargo xtask soak` and
+//! `cargo xtask durability` run the long ones of the optimised binary, and set the variables that
+//! [`Extent`](extent::Extent) reads.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +12,7 @@ mod chaos;
 mod crossing;
 mod extent;
 mod faults;
+mod kill;
 mod ledger;
 mod players;
 mod reload;
