@@ -319,11 +319,13 @@ impl Database {
             .take_object()
     }
 
-    /// Reads a page of entries behind its part's number; adds the collections in it whose pages lie in other blocks.
+    /// Reads a page of entries behind its part's number; adds the collections in it whose pages lie in other blocks, and
+    /// tells `slice` of those that are whole, so that nobody else gets their names.
     pub(crate) fn load_page(
         &mut self,
         reader: &mut Reader<'_>,
         references: &mut Vec<Reference>,
+        slice: &mut Slice,
     ) -> Result<(), LoadError> {
         let part = reader.integer("a part's number")?;
         if self.parts.is_empty() {
@@ -337,7 +339,10 @@ impl Database {
         };
         held.entries.load_page_with(reader, |reader, position| {
             let mut referred = None;
-            let entry = Entry::load(reader, &mut referred)?;
+            let mut entry = Entry::load(reader, &mut referred)?;
+            if let Some(object) = entry.object_mut() {
+                slice.named(object.object());
+            }
             if let Some((object, head)) = referred {
                 references.push(Reference {
                     database: self.sliced_as,

@@ -221,7 +221,7 @@ impl Loading {
                     .ok()
                     .and_then(|number| keyspace.databases.get_mut(number))
                     .ok_or_else(|| reader.impossible("a database past the last"))?;
-                database.load_page(&mut reader, &mut self.references)?;
+                database.load_page(&mut reader, &mut self.references, &mut keyspace.slice)?;
             }
             (kind::OBJECT, Some(_)) => {
                 let object = ObjectId::decode(&mut reader)?;
