@@ -208,4 +208,14 @@ mod tests {
             assert!(names.contains(command.name), "{}", command.name);
         }
     }
+
+    #[test]
+    fn every_command_and_subcommand_has_a_number_of_its_own() {
+        let all = command::all().flat_map(|one| std::iter::once(one).chain(one.subcommands));
+        let mut numbers: Vec<usize> = all.map(|one| usize::from(one.number)).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..command::count()).collect::<Vec<_>>());
+        let get = command::find(b"get").unwrap();
+        assert_eq!(get.number, command::find(b"GET").unwrap().number);
+    }
 }

@@ -176,7 +176,11 @@ pub struct Blocking {
 }
 
 /// A command, or a subcommand of one.
+#[derive(Clone, Copy)]
 pub struct Command {
+    /// Its number among all commands and subcommands, less than [`count`]: what is counted of each is kept in an array.
+    /// Given when the table is made, so of what [`find`], [`resolve`] and [`all`] tell; declarations have 0.
+    pub number: u16,
     /// Its name in lower case; of a subcommand only its own part.
     pub name: &'static str,
     /// How many arguments it takes with its name (and its container's): exactly so many, or, if negative, at least.
@@ -220,6 +224,7 @@ impl Command {
         handler: fn(&View<'_>, &Arguments<'_>, &mut dyn Reply) -> Result<(), Error>,
     ) -> Self {
         Self {
+            number: 0,
             name,
             arity,
             flags: Flags::READONLY,
@@ -244,6 +249,7 @@ impl Command {
         handler: fn(&mut Context<'_>, &Arguments<'_>, &mut dyn Reply) -> Result<(), Error>,
     ) -> Self {
         Self {
+            number: 0,
             name,
             arity,
             flags: Flags::WRITE.union(Flags::DENYOOM),
@@ -267,6 +273,7 @@ impl Command {
         summary: &'static str,
     ) -> Self {
         Self {
+            number: 0,
             name,
             arity,
             flags: Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE),
@@ -353,6 +360,18 @@ impl Command {
     pub fn is_write(&self) -> bool {
         self.flags.contains(Flags::WRITE)
     }
+
+    /// The same with its number, and its subcommands with theirs.
+    fn numbered(&self, next: &mut u16) -> Self {
+        let number = *next;
+        *next += 1;
+        let subcommands = self.subcommands.iter().map(|sub| sub.numbered(next));
+        Self {
+            number,
+            subcommands: Box::leak(subcommands.collect()),
+            ..*self
+        }
+    }
 }
 
 /// The commands of each family; a new family is a line here.
@@ -376,6 +395,16 @@ static FAMILIES: &[&[Command]] = &[
     crate::string::COMMANDS,
 ];
 
+/// The commands of all families, numbered.
+static TABLE: LazyLock<(&'static [Command], usize)> = LazyLock::new(|| {
+    let mut count = 0;
+    let declared = FAMILIES.iter().copied().flatten();
+    let numbered = declared.map(|command| command.numbered(&mut count));
+    // Made once and kept as long as the process.
+    let table: &'static [Command] = Box::leak(numbered.collect());
+    (table, usize::from(count))
+});
+
 static BY_NAME: LazyLock<HashTable<&'static Command>> = LazyLock::new(|| {
     let mut table = HashTable::new();
     for command in all() {
@@ -395,7 +424,12 @@ fn hash_of_name(name: &[u8]) -> u64 {
 
 /// Every command, family by family.
 pub fn all() -> impl Iterator<Item = &'static Command> {
-    FAMILIES.iter().copied().flatten()
+    TABLE.0.iter()
+}
+
+/// How many commands and subcommands there are.
+pub fn count() -> usize {
+    TABLE.1
 }
 
 /// The command of a name, whatever the case of its letters.

@@ -79,6 +79,7 @@ impl Engine {
     pub(crate) fn failed(&mut self, number: u64, trouble: Trouble) {
         self.epoch += 1;
         self.batch.clear();
+        self.durability.lost(number);
         let line = trouble.line();
         let mut first_index = None;
         while let Some(flight) = self.flights.take_from(number) {
@@ -197,12 +198,16 @@ impl Engine {
             match entry.step {
                 Step::Answer => output.bytes.extend_from_slice(arguments.at(0)),
                 Step::Read => {
-                    let read = atlas_kv::command::resolve(&arguments).and_then(|command| {
+                    let command = atlas_kv::command::resolve(&arguments);
+                    let read = command.as_ref().map_err(Clone::clone).and_then(|command| {
                         engine.keyspace.read(command, moment, &arguments, output)
                     });
                     if let Err(error) = read {
                         engine.counts.errors += 1;
                         output.error(&error.to_string());
+                    }
+                    if let Ok(command) = command {
+                        engine.look_if_slow(key, command, &arguments);
                     }
                 }
                 Step::ReadTransaction => {

@@ -244,6 +244,14 @@ impl Connection {
         matches!(self.answered, Answered::Off | Answered::Skip)
     }
 
+    /// The last command's name as Redis writes it.
+    pub(crate) fn last_command_name(&self) -> String {
+        match self.last_command {
+            ["", name] => name.to_owned(),
+            [container, name] => format!("{container}|{name}"),
+        }
+    }
+
     /// True while its commands are not looked at.
     pub(crate) fn is_stopped(&self) -> bool {
         self.hold.is_some() || self.is_closing

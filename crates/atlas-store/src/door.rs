@@ -85,17 +85,27 @@ impl Engine {
             let root = command::find(arguments.name());
             [root.map_or("", |root| root.name), command.name]
         };
+        let errors = self.counts.errors;
         if !is_plain && !self.admit(key, command, request) {
+            if self.counts.errors != errors {
+                let counted = self.statistics.of(command);
+                counted.rejected += 1;
+                counted.failed += 1;
+            }
             return;
         }
         if self.pause.holds(command, self.now) {
             self.hold(key, Hold::Paused(ArgumentBuffer::from(arguments)));
             return;
         }
+        self.statistics.of(command).calls += 1;
         match command.handler {
             Handler::Read(_) => self.read_command(key, command, request),
             Handler::Write(_) => self.write_command(key, command, request),
             Handler::Service => self.service(key, command, request),
+        }
+        if self.counts.errors != errors {
+            self.statistics.of(command).failed += 1;
         }
         self.look_if_slow(key, command, &arguments);
     }

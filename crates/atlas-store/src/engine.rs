@@ -22,6 +22,7 @@ use crate::mail::{Mail, Mailbox};
 use crate::metrics::Metrics;
 use crate::pubsub::PubSub;
 use crate::snapshot::Snapshots;
+use crate::statistics::{Durability, Statistics, SyncTimes};
 use crate::transaction::Watches;
 use crate::waiting::Waiting;
 
@@ -143,6 +144,10 @@ pub(crate) struct Engine {
     pub(crate) durable: u64,
     pub(crate) log: LogQueue,
     pub(crate) log_bytes: u64,
+    pub(crate) log_segments: u64,
+    /// Up to which record the log is durable.
+    pub(crate) durability: Durability,
+    pub(crate) sync_times: SyncTimes,
     pub(crate) trouble: Option<Trouble>,
     pub(crate) waiting: Waiting,
     pub(crate) watches: Watches,
@@ -155,6 +160,7 @@ pub(crate) struct Engine {
     pub(crate) garbage: mpsc::Sender<Garbage>,
     pub(crate) metrics: Metrics,
     pub(crate) counts: Counts,
+    pub(crate) statistics: Statistics,
     pub(crate) told: Counts,
     pub(crate) now: Instant,
     /// When the command at hand began, about.
@@ -246,6 +252,8 @@ impl Engine {
                 Mail::Durable { number, took } => {
                     self.counts.syncs += 1;
                     self.counts.sync_time += took;
+                    self.sync_times.add(took);
+                    self.durability.reached(number);
                     self.metrics.sync_seconds.observe(took.as_secs_f64());
                     self.durable = number;
                     self.written = self.written.max(number);
@@ -254,9 +262,13 @@ impl Engine {
                 Mail::Written { number } => self.released(number),
                 Mail::Failed { number, trouble } => self.failed(number, trouble),
                 Mail::Trouble(trouble) => self.trouble = trouble,
-                Mail::LogBytes(bytes) => self.log_bytes = bytes,
+                Mail::LogSize { bytes, segments } => {
+                    self.log_bytes = bytes;
+                    self.log_segments = segments;
+                }
                 Mail::Snapshot(outcome) => self.snapshot_ended(outcome),
                 Mail::SnapshotTaken => {}
+                Mail::Asked(question) => self.answer_question(question),
                 Mail::Closed => self.stopping = Stopping::Closed,
                 Mail::Stop { deadline } => self.stop(deadline),
             }
@@ -331,6 +343,7 @@ impl Engine {
         }
         if let Some(number) = self.flights.close() {
             let batch = std::mem::take(&mut self.batch);
+            self.durability.submitted(number, self.next_index - 1);
             self.snapshots.logged_bytes += batch.bytes() as u64;
             self.batch = self
                 .log

@@ -64,4 +64,10 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// The store was asked something after it had ended.
+    #[error("the store has stopped")]
+    Stopped,
+    /// The engine is busy with something that takes long.
+    #[error("the store is busy and has not answered in time; ask again")]
+    Busy,
 }

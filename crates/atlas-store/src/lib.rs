@@ -1,7 +1,8 @@
 //! The store: keys in memory, a log that is written before an answer, the protocol of Redis.
 //!
 //! Entry points: [`StoreConfig`] → [`Store::build`] (binds, opens the log, brings the state back) → [`Store::start`] →
-//! drain; [`Handle`] is the only way in while it serves, besides its clients' sockets.
+//! drain; [`Handle`] is the only way in while it serves, besides its clients' sockets; [`Handle::admin_routes`] is its part of
+//! the admin API.
 //!
 //! How it is laid out:
 //! - the **engine** (`engine.rs`) is one thread that owns the keyspace and its clients' sockets (`sockets.rs`, `connection.rs`);
@@ -11,13 +12,18 @@
 //!   follows for others;
 //! - `snapshot.rs` writes the state of one instant beside the engine's work, `recovery.rs` reads it and the log back;
 //! - `expiry.rs` removes keys by records of their own, `pubsub.rs` carries messages;
+//! - `statistics.rs` counts, `asked.rs` tells it, `admin.rs` is the store's part of the admin API
+//!   (`api.rs` has its shapes);
 //! - `commands/` has the commands that are not about keys, one file a group.
 //!
 //! Invariants: under `fsync = "every"` nothing is applied, read or answered before it is durable; a connection's answers
 //! keep the order of its commands; a record that is read back does what it did the first time; what a client may make
 //! the store keep is bounded.
 
+mod admin;
+mod api;
 mod apply;
+mod asked;
 mod commands;
 mod config;
 mod connection;
@@ -37,9 +43,11 @@ mod service;
 mod serving;
 mod snapshot;
 mod sockets;
+mod statistics;
 mod transaction;
 mod waiting;
 
+pub use admin::admin_operations;
 pub use config::{EvictionPolicy, Fsync, StoreConfig};
 pub use error::Error;
 pub use handle::Handle;

@@ -477,7 +477,8 @@ impl Writer {
         let bytes = self.log.bytes();
         if bytes != self.log_bytes {
             self.log_bytes = bytes;
-            self.mailbox.send(Mail::LogBytes(bytes));
+            let segments = self.log.segments() as u64;
+            self.mailbox.send(Mail::LogSize { bytes, segments });
         }
     }
 

@@ -31,14 +31,21 @@ pub(crate) enum Mail {
     },
     /// What keeps the log from being written has begun, changed or ended.
     Trouble(Option<Trouble>),
-    /// How many bytes the log takes.
-    LogBytes(u64),
+    /// How much the log takes.
+    LogSize {
+        /// Bytes.
+        bytes: u64,
+        /// Files.
+        segments: u64,
+    },
     /// A snapshot is whole and durable, or has failed.
     Snapshot(Result<crate::snapshot::Written, String>),
     /// The snapshot's thread has taken blocks.
     SnapshotTaken,
     /// The log was closed.
     Closed,
+    /// Somebody asks how it is.
+    Asked(crate::asked::Question),
     /// The process ends: no new clients; those that are left are cut at the deadline.
     Stop {
         /// The deadline.

@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::pubsub::PubSub;
 use crate::recovery::{Recovered, recover};
 use crate::snapshot::Snapshots;
+use crate::statistics::{Durability, Statistics, SyncTimes};
 use crate::transaction::Watches;
 use crate::waiting::Waiting;
 
@@ -103,9 +104,7 @@ impl Store {
 
     /// The way in while it serves.
     pub fn handle(&self) -> Handle {
-        Handle {
-            mailbox: self.mailbox.clone(),
-        }
+        Handle::new(self.mailbox.clone())
     }
 
     /// Starts to serve as tasks of the process; `end` is what `SHUTDOWN` asks to end. When the process drains, what is
@@ -139,6 +138,7 @@ impl Store {
         settings.string_bytes_max = self.config.argument_bytes_max.0;
         keyspace.set_settings(settings);
         let log_bytes = self.recovered.log.bytes();
+        let log_segments = self.recovered.log.segments() as u64;
         let writer = Writer::new(
             self.recovered.log,
             queue.clone(),
@@ -168,6 +168,9 @@ impl Store {
             durable: 0,
             log: queue,
             log_bytes,
+            log_segments,
+            durability: Durability::new(self.recovered.last_index),
+            sync_times: SyncTimes::default(),
             trouble: None,
             waiting: Waiting::default(),
             watches: Watches::default(),
@@ -180,6 +183,7 @@ impl Store {
             garbage,
             metrics: self.metrics,
             counts: Counts::default(),
+            statistics: Statistics::default(),
             told: Counts::default(),
             now,
             command_began: now,

@@ -52,6 +52,8 @@ pub(crate) struct Snapshots {
     last_index: u64,
     last_bytes: u64,
     last_seconds: i64,
+    /// When the last one was written; of one that was found at the start, the time of its state.
+    written_ms: Option<i64>,
     last_error: Option<String>,
     dirty: u64,
     /// Bytes of log since the last one began.
@@ -66,6 +68,7 @@ impl Snapshots {
             last_index: last.map_or(0, |last| last.header().id.index),
             last_bytes: last.map_or(0, Verified::bytes),
             last_seconds: seconds(),
+            written_ms: last.map(|last| last.header().now_ms as i64),
             last_error: None,
             dirty: 0,
             logged_bytes: 0,
@@ -109,6 +112,11 @@ impl Snapshots {
     /// When the last one was written, in seconds since 1970; when the store was started if there was none since.
     pub(crate) fn last_seconds(&self) -> i64 {
         self.last_seconds
+    }
+
+    /// When the last one was written, in milliseconds since 1970; none if there is none.
+    pub(crate) fn written_ms(&self) -> Option<i64> {
+        self.written_ms
     }
 
     pub(crate) fn last_error(&self) -> Option<String> {
@@ -240,6 +248,7 @@ impl Engine {
                 self.snapshots.last_index = header.id.index;
                 self.snapshots.last_bytes = written.verified.bytes();
                 self.snapshots.last_seconds = seconds();
+                self.snapshots.written_ms = Some(self.now_ms);
                 self.snapshots.last_error = None;
                 self.snapshots.dirty = running.dirty;
                 self.log.purge(written.verified, header.id);

@@ -210,6 +210,12 @@ impl Log {
         sealed + self.active.header.bytes + next
     }
 
+    /// How many segments there are, with the one that is written ahead.
+    #[must_use]
+    pub fn segments(&self) -> usize {
+        self.sealed.len() + 1 + usize::from(self.next.is_some())
+    }
+
     /// Reads the records of `group` that count, from index `from` on, up to what is written now. The reader stands on
     /// its own: it may go to another thread while the log is written.
     ///

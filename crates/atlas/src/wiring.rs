@@ -4,6 +4,7 @@
 //! roles' tasks → the ready file. A stop goes the other way: what makes traffic first, then the roles, then what is to
 //! be seen until the end.
 
+mod about;
 pub(crate) mod demo;
 pub(crate) mod edge;
 mod node;
@@ -81,12 +82,17 @@ async fn start(
                 admin = edge::mount(admin, &edge, node.tap_token());
                 services.push(edge);
             }
-            Role::Store => stores.push(store::build(&mut node, &data_dir)?),
+            Role::Store => {
+                let store = store::build(&mut node, &data_dir)?;
+                admin = admin.api(store.handle().admin_routes());
+                stores.push(store);
+            }
         }
     }
     let handles = services.iter().map(atlas_edge::Edge::handle).collect();
     admin = admin
         .mount(atlas_console::router())
+        .api(about::routes(&node, roles))
         .api(atlas_demo::players::routes(None));
     node.listen(admin).await?;
     for service in services {
@@ -172,7 +178,9 @@ pub(crate) fn raise_descriptor_limit() {
 
 /// The binary's own part of the admin API.
 pub(crate) fn operations() -> Vec<atlas_runtime::admin::Operation> {
-    reload::operations()
+    let mut operations = reload::operations();
+    operations.extend(about::operations());
+    operations
 }
 
 /// Declares every metric that any role has, for the reference page.

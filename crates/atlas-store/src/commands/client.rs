@@ -401,7 +401,7 @@ impl Engine {
             connection.input.capacity()
                 + connection.output.bytes.capacity()
                 + size_of::<Connection>(),
-            last_command(connection),
+            connection.last_command_name(),
             if connection.output.protocol == Protocol::Resp3 {
                 3
             } else {
@@ -446,14 +446,6 @@ impl Engine {
                 self.close(other);
             }
         }
-    }
-}
-
-/// The last command's name as Redis writes it.
-fn last_command(connection: &Connection) -> String {
-    match connection.last_command {
-        ["", name] => name.to_owned(),
-        [container, name] => format!("{container}|{name}"),
     }
 }
 

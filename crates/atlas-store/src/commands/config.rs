@@ -278,6 +278,7 @@ impl Engine {
                 self.keyspace.reset_lookups();
                 self.counts = crate::engine::Counts::default();
                 self.told = crate::engine::Counts::default();
+                self.statistics = crate::statistics::Statistics::default();
                 self.with_output(key, |output| output.ok());
             }
             "rewrite" => self.answer_error(key, "ERR The server is running without a config file"),

@@ -9,7 +9,7 @@ use crate::connection::Hold;
 use crate::door::Request;
 use crate::engine::Engine;
 
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
     "server",
     "clients",
     "memory",
@@ -17,9 +17,12 @@ const SECTIONS: [&str; 9] = [
     "stats",
     "replication",
     "cpu",
+    "commandstats",
     "errorstats",
     "keyspace",
 ];
+/// Those that are only shown when they are asked for.
+const EXTRA: [&str; 1] = ["commandstats"];
 
 impl Engine {
     pub(super) fn info(&mut self, key: usize, request: Request<'_>) {
@@ -29,12 +32,12 @@ impl Engine {
             .skip(1)
             .map(|section| String::from_utf8_lossy(section).to_lowercase())
             .collect();
-        if wanted.is_empty()
-            || wanted
-                .iter()
-                .any(|one| matches!(one.as_str(), "all" | "default" | "everything"))
-        {
-            wanted = SECTIONS.iter().map(|&section| section.to_owned()).collect();
+        let asks = |word: &str| wanted.iter().any(|one| one == word);
+        if asks("all") || asks("everything") {
+            wanted = SECTIONS.map(str::to_owned).into();
+        } else if wanted.is_empty() || asks("default") {
+            let shown = SECTIONS.into_iter().filter(|one| !EXTRA.contains(one));
+            wanted.extend(shown.map(str::to_owned));
         }
         let mut text = String::new();
         for section in SECTIONS {
@@ -182,6 +185,21 @@ impl Engine {
                 let (user, system) = crate::memory::cpu_seconds();
                 field("used_cpu_sys", &format!("{system:.6}"));
                 field("used_cpu_user", &format!("{user:.6}"));
+            }
+            "commandstats" => {
+                for (name, counted) in self.statistics.used() {
+                    let us = counted.time.as_micros();
+                    let mean = us as f64 / counted.calls.max(1) as f64;
+                    field(
+                        &format!("cmdstat_{name}"),
+                        &format!(
+                            "calls={},usec={us},usec_per_call={mean:.2},rejected_calls={},failed_calls={}",
+                            counted.calls,
+                            counted.rejected,
+                            counted.failed - counted.rejected
+                        ),
+                    );
+                }
             }
             "keyspace" => {
                 for database in 0..self.keyspace.database_count() {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use atlas_kv::command::Flags;
 use atlas_kv::{Arguments, Command, Reply as _};
 
+use crate::api::{Bytes, SlowView};
 use crate::door::Request;
 use crate::engine::Engine;
 
@@ -31,8 +32,29 @@ pub(crate) struct SlowLog {
     next: i64,
 }
 
+impl SlowLog {
+    /// Forgets all of them.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    /// What the admin API shows of them, the newest first.
+    pub(crate) fn views(&self) -> Vec<SlowView> {
+        let entries = self.entries.iter();
+        let views = entries.map(|slow| SlowView {
+            id: slow.id,
+            at_ms: slow.at_seconds * 1000,
+            took_us: slow.took.as_micros() as u64,
+            words: slow.arguments.iter().map(|word| Bytes::of(word)).collect(),
+            address: slow.address.clone(),
+            client: String::from_utf8_lossy(&slow.name).into_owned(),
+        });
+        views.collect()
+    }
+}
+
 impl Engine {
-    /// Keeps a command if it took long.
+    /// Counts what a command took, and keeps it if that was long.
     #[inline]
     pub(crate) fn look_if_slow(
         &mut self,
@@ -40,12 +62,13 @@ impl Engine {
         command: &Command,
         arguments: &Arguments<'_>,
     ) {
-        let Ok(limit) = u64::try_from(self.live.slowlog_longer_than_us) else {
-            return;
-        };
         // A command begins where the one before it ended: that is one look at the clock instead of two.
         let now = Instant::now();
         let took = now.saturating_duration_since(std::mem::replace(&mut self.command_began, now));
+        self.statistics.of(command).time += took;
+        let Ok(limit) = u64::try_from(self.live.slowlog_longer_than_us) else {
+            return;
+        };
         if took >= Duration::from_micros(limit) && !command.flags.contains(Flags::SKIP_SLOWLOG) {
             self.was_slow(key, arguments, took);
         }
@@ -106,7 +129,7 @@ impl Engine {
                 self.with_output(key, |output| output.integer(count));
             }
             "reset" => {
-                self.slowlog.entries.clear();
+                self.slowlog.clear();
                 self.with_output(key, |output| output.ok());
             }
             "get" => {

@@ -14,9 +14,9 @@ use atlas_runtime::config::Loaded;
 use atlas_runtime::{Kind, Shutdown, net};
 
 use super::node::{Asked, Node, Stop};
-use super::{edge, reload, store};
+use super::{about, edge, reload, store};
 use crate::cli::Serving;
-use crate::config::{Config, dialled};
+use crate::config::{Config, Role, dialled};
 use crate::context::Context;
 use crate::error::Error;
 use crate::terminal::{self, Paint};
@@ -91,6 +91,8 @@ pub(crate) async fn serve(
     })?;
     let stats = walkers.stats();
     let admin = edge::mount(node.admin(), &edge, node.tap_token())
+        .api(store.handle().admin_routes())
+        .api(about::routes(&node, &Role::ALL))
         .api(players::routes(Some(stats.clone())));
     node.listen(admin.mount(atlas_console::router())).await?;
     edge::start(&node, edge)?;

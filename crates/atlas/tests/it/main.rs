@@ -13,5 +13,6 @@ mod hostile;
 mod openapi;
 mod remote;
 mod store;
+mod store_api;
 mod support;
 mod words;

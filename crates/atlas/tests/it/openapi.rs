@@ -243,6 +243,11 @@ async fn what_is_answered_is_what_is_described() {
         "/v1/regions",
         "/v1/demo",
         "/v1/log",
+        "/v1/node",
+        "/v1/store",
+        "/v1/store/commands",
+        "/v1/store/clients",
+        "/v1/store/slowlog",
     ] {
         let (status, _) = ask(&admin, &document, "GET", path, path, None).await;
         assert_eq!(status, 200, "{path}");
@@ -298,6 +303,13 @@ async fn what_is_answered_is_what_is_described() {
             .0,
         200
     );
+    for (method, path, status) in [
+        ("POST", "/v1/store/snapshot", 202),
+        ("DELETE", "/v1/store/slowlog", 200),
+    ] {
+        let answered = ask(&admin, &document, method, path, path, None).await;
+        assert_eq!(answered.0, status, "{method} {path}");
+    }
     let reload = ask(&admin, &document, "POST", "/v1/reload", "/v1/reload", None).await;
     assert_eq!(reload.0, 409, "a demo has nothing to reload");
     let kick = "/v1/sessions/{id}/kick";

@@ -12,10 +12,10 @@ use atlas_testkit::{Atlas, Exit, Signal, eventually};
 use crate::support::{atlas, deadline};
 
 /// A client that speaks in lines.
-struct Client(BufReader<TcpStream>);
+pub(crate) struct Client(BufReader<TcpStream>);
 
 impl Client {
-    fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(60)))
@@ -24,13 +24,13 @@ impl Client {
     }
 
     /// Sends a line; false if the store is gone.
-    fn send(&mut self, line: &str) -> bool {
+    pub(crate) fn send(&mut self, line: &str) -> bool {
         let line = format!("{line}\r\n");
         self.0.get_mut().write_all(line.as_bytes()).is_ok()
     }
 
     /// The next line; none once the store is gone.
-    fn receive(&mut self) -> Option<String> {
+    pub(crate) fn receive(&mut self) -> Option<String> {
         let mut line = String::new();
         match self.0.read_line(&mut line) {
             Ok(count) if count > 0 => Some(line.trim_end().to_owned()),
@@ -39,7 +39,7 @@ impl Client {
     }
 
     /// Sends a line and receives the answer's first line, or the second if the first is a string's length.
-    fn ask(&mut self, line: &str) -> String {
+    pub(crate) fn ask(&mut self, line: &str) -> String {
         assert!(self.send(line));
         let first = self.receive().unwrap();
         if first.starts_with('$') && first != "$-1" {
@@ -47,9 +47,23 @@ impl Client {
         }
         first
     }
+
+    /// A section of `INFO`.
+    pub(crate) fn info(&mut self, section: &str) -> String {
+        assert!(self.send(&format!("info {section}")));
+        let bytes = self.receive().unwrap()[1..].parse().unwrap();
+        let mut text = String::new();
+        while text.len() < bytes {
+            text += &self.receive().unwrap();
+            text += "\r\n";
+        }
+        // The text's own last line end is followed by the protocol's.
+        assert!(self.receive().is_some_and(|line| line.is_empty()) || text.len() > bytes);
+        text
+    }
 }
 
-async fn store(folder: &Path, fsync: &str) -> Atlas {
+pub(crate) async fn store(folder: &Path, fsync: &str) -> Atlas {
     atlas(&[
         "store",
         "--listen",
@@ -172,10 +186,10 @@ async fn the_configuration_is_checked_before_anything_is_touched() {
 }
 
 /// A small disk of its own, unmounted when dropped; none where this user may not mount.
-struct SmallDisk(tempfile::TempDir);
+pub(crate) struct SmallDisk(pub(crate) tempfile::TempDir);
 
 impl SmallDisk {
-    fn mount(size: &str) -> Option<Self> {
+    pub(crate) fn mount(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         mount(
             &["-t", "tmpfs", "-o", &format!("size={size}"), "none"],
@@ -184,7 +198,7 @@ impl SmallDisk {
         .then_some(Self(folder))
     }
 
-    fn resize(&self, size: &str) {
+    pub(crate) fn resize(&self, size: &str) {
         let options = format!("remount,size={size}");
         assert!(mount(&["-o", &options], self.0.path()));
     }

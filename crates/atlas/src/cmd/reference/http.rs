@@ -12,7 +12,7 @@ const CONSOLE: [&str; 4] = [
     "GET",
     "`/`",
     "yes",
-    "the console; `/?token=TOKEN` signs a browser in",
+    "the console, of the store at `/store`; `/?token=TOKEN` signs a browser in",
 ];
 
 const PLAYERS: [[&str; 4]; 2] = [
@@ -59,6 +59,7 @@ const TABLE: &str = "| method | path | token | what |\n|---|---|---|---|\n";
 pub(super) fn operations() -> Vec<Operation> {
     let mut operations = Admin::own_operations();
     operations.extend(atlas_edge::admin_operations());
+    operations.extend(atlas_store::admin_operations());
     operations.extend(wiring::operations());
     operations.extend_from_slice(atlas_demo::players::routes(None).operations());
     operations.sort_by_key(|operation| (operation.path.starts_with("/v1"), operation.path));
