@@ -27,6 +27,7 @@ mod running;
 mod sdk;
 mod sim;
 mod steps;
+mod store_server;
 mod test;
 mod tidy;
 mod tools;

@@ -1,12 +1,12 @@
 //! Every test there is, counted: nextest (or cargo test), documentation tests, the corpora of the fuzz targets, the SDK's
-//! own, the simulator's short form.
+//! own, the Redis project's against the store, the simulator's short form.
 
 use std::fs;
 
 use crate::counts::Counts;
 use crate::error::Error;
 use crate::workspace::Workspace;
-use crate::{fuzz, peers, process, sdk, sim, tools};
+use crate::{fuzz, peers, process, redis_suite, sdk, sim, tools};
 
 /// What `cargo xtask test` understands.
 #[derive(Default, clap::Args)]
@@ -14,6 +14,9 @@ pub(crate) struct Arguments {
     /// Leave out the simulator
     #[arg(long)]
     no_sim: bool,
+    /// Leave out the Redis project's tests
+    #[arg(long)]
+    no_redis_suite: bool,
 }
 
 /// Runs every test and prints the counts as the last line.
@@ -47,6 +50,9 @@ pub(crate) fn count(workspace: &Workspace, arguments: &Arguments) -> Result<Coun
     )?;
     counts += fuzz::replay(workspace)?;
     counts += sdk::test(workspace)?;
+    if !arguments.no_redis_suite {
+        counts += redis_suite::gate(workspace)?;
+    }
     if !arguments.no_sim {
         counts += sim::short(workspace)?;
     }

@@ -118,6 +118,11 @@ impl Garbage {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// The number of values and databases.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 impl Effects {

@@ -380,6 +380,7 @@ impl Engine {
             effects.events = events;
         }
         if !effects.garbage.is_empty() {
+            self.counts.freed_elsewhere += effects.garbage.len() as u64;
             // If that thread has ended it is dropped here.
             let _ = self.garbage.send(std::mem::take(&mut effects.garbage));
         }

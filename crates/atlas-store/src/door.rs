@@ -94,7 +94,7 @@ impl Engine {
             }
             return;
         }
-        if self.pause.holds(command, self.now) {
+        if self.pause.until().is_some() && self.is_paused(key, command) {
             self.hold(key, Hold::Paused(ArgumentBuffer::from(arguments)));
             return;
         }
@@ -108,6 +108,15 @@ impl Engine {
             self.statistics.of(command).failed += 1;
         }
         self.look_if_slow(key, command, &arguments);
+    }
+
+    fn is_paused(&self, key: usize, command: &Command) -> bool {
+        let transaction = self
+            .connections
+            .get(key)
+            .and_then(|connection| connection.transaction.as_ref());
+        let exec_writes = transaction.is_some_and(|transaction| transaction.is_pausable);
+        self.pause.holds(command, exec_writes, self.now)
     }
 
     /// What stands in the way of a command on a connection that is not an ordinary one; true if nothing does.

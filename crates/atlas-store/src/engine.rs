@@ -101,6 +101,41 @@ pub(crate) struct Counts {
     pub(crate) evicted: u64,
     pub(crate) dirty: u64,
     pub(crate) output_closed: u64,
+    /// Values that another thread freed.
+    pub(crate) freed_elsewhere: u64,
+}
+
+/// What was done a second, over the last one.
+#[derive(Clone, Debug)]
+pub(crate) struct Rates {
+    since: Instant,
+    counted: [u64; 3],
+    /// Commands, bytes that came, bytes that left.
+    pub(crate) a_second: [f64; 3],
+}
+
+impl Rates {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            counted: [0; 3],
+            a_second: [0.0; 3],
+        }
+    }
+
+    /// Looks at the counts once a second.
+    fn look(&mut self, now: Instant, counts: &Counts) {
+        let seconds = now.saturating_duration_since(self.since).as_secs_f64();
+        if seconds < 1.0 {
+            return;
+        }
+        let counted = [counts.commands, counts.bytes_in, counts.bytes_out];
+        for (at, now) in counted.into_iter().enumerate() {
+            // Counts are set back by `CONFIG RESETSTAT`.
+            self.a_second[at] = now.saturating_sub(self.counted[at]) as f64 / seconds;
+        }
+        (self.since, self.counted) = (now, counted);
+    }
 }
 
 /// How the process ends.
@@ -161,6 +196,7 @@ pub(crate) struct Engine {
     pub(crate) metrics: Metrics,
     pub(crate) counts: Counts,
     pub(crate) statistics: Statistics,
+    pub(crate) rates: Rates,
     pub(crate) told: Counts,
     pub(crate) now: Instant,
     /// When the command at hand began, about.
@@ -396,6 +432,12 @@ impl Engine {
         if let Stopping::Draining(deadline) = self.stopping {
             self.drain(deadline);
         }
+        if self.pause.ended(self.now) {
+            let keys = self.connections.iter().map(|(key, _)| key);
+            self.resume.extend(keys);
+            // What has expired meanwhile was not removed.
+            self.sweep();
+        }
         if self.now.saturating_duration_since(self.ticked) < TICK {
             return;
         }
@@ -407,10 +449,7 @@ impl Engine {
         self.snapshot_if_due();
         self.close_idle();
         self.tell_metrics();
-        if self.pause.ended(self.now) {
-            self.resume
-                .extend(self.connections.iter().map(|(key, _)| key));
-        }
+        self.rates.look(self.now, &self.counts);
         // One that could not be taken in is tried again.
         self.accept();
     }

@@ -70,6 +70,16 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// The machine's memory in bytes; 0 where the system does not say.
+    pub(crate) fn of_system(&self) -> u64 {
+        let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+        let kibibytes = total.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse().ok());
+        kibibytes.unwrap_or(0) * 1024
+    }
+}
+
 /// Seconds of processor time, in user mode and in the system's; 0 where the system does not say.
 pub(crate) fn cpu_seconds() -> (f64, f64) {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();

@@ -16,7 +16,7 @@ use slab::Slab;
 
 use crate::commands::{Pause, SlowLog};
 use crate::config::StoreConfig;
-use crate::engine::{Counts, Engine, LISTENER, Live, MAILBOX, READ_BYTES, Stopping};
+use crate::engine::{Counts, Engine, LISTENER, Live, MAILBOX, READ_BYTES, Rates, Stopping};
 use crate::error::Error;
 use crate::expiry::{Expiry, access};
 use crate::flight::Flights;
@@ -185,6 +185,7 @@ impl Store {
             counts: Counts::default(),
             statistics: Statistics::default(),
             told: Counts::default(),
+            rates: Rates::new(now),
             now,
             command_began: now,
             now_ms: 0,

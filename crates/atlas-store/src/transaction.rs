@@ -17,6 +17,8 @@ pub(crate) struct Transaction {
     pub(crate) bytes: usize,
     /// One of them may write.
     pub(crate) may_write: bool,
+    /// One of them has to wait while writes are paused.
+    pub(crate) is_pausable: bool,
     /// One of them needs memory.
     pub(crate) may_take_memory: bool,
     /// One of them picks at random.
@@ -35,6 +37,7 @@ impl Transaction {
             commands: 0,
             bytes: 0,
             may_write: false,
+            is_pausable: false,
             may_take_memory: false,
             needs_seed: false,
             is_broken: false,

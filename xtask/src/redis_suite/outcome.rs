@@ -7,6 +7,8 @@ pub(super) struct Outcome {
     pub(super) passed: usize,
     /// Tests that did not, each with what the suite says of it.
     pub(super) failed: Vec<String>,
+    /// Tests that were left out by name.
+    pub(super) skipped: usize,
     /// True if the file ran to its end.
     pub(super) is_whole: bool,
 }
@@ -17,6 +19,8 @@ pub(super) fn read(output: &str) -> Outcome {
     for line in plain(output).split(['\r', '\n']) {
         if line.starts_with("[ok]") {
             outcome.passed += 1;
+        } else if line.starts_with("[skip]") {
+            outcome.skipped += 1;
         } else if let Some(rest) = line
             .strip_prefix("[err]: ")
             .or_else(|| line.strip_prefix("[exception]: "))
@@ -64,13 +68,14 @@ mod tests {
     #[test]
     fn lines_are_counted_whatever_their_colour() {
         let output = "[ready]: 1\n\u{1b}[32m[ok]\u{1b}[0m: one (1 ms)\r\n[err]: two in tests/a.tcl\n\
-            Expected '1' to be equal to '2'\n[ok]: three (0 ms)\n[1/1 \u{1b}[1mdone\u{1b}[0m]: a (1 seconds)\n";
+            Expected '1' to be equal to '2'\n[ok]: three (0 ms)\n[skip]: four\n[1/1 \u{1b}[1mdone\u{1b}[0m]: a (1 seconds)\n";
         let outcome = read(output);
         assert_eq!(outcome.passed, 2);
         assert_eq!(
             outcome.failed,
             ["two in tests/a.tcl\n      Expected '1' to be equal to '2'"]
         );
+        assert_eq!(outcome.skipped, 1);
         assert!(outcome.is_whole);
         assert!(!read("[ok]: one (1 ms)\n").is_whole, "its end was not told");
         assert!(read("\\o/ All tests passed without errors!\n").is_whole);

@@ -1,4 +1,4 @@
-//! `INFO`: Redis's sections and fields, and our own.
+//! `INFO`: Redis's sections and fields as far as they are true here, and our own.
 
 use std::fmt::Write as _;
 
@@ -7,217 +7,277 @@ use atlas_kv::Reply as _;
 use super::connection::REDIS_VERSION;
 use crate::connection::Hold;
 use crate::door::Request;
-use crate::engine::Engine;
+use crate::engine::{Engine, Rates};
 
-const SECTIONS: [&str; 10] = [
-    "server",
-    "clients",
-    "memory",
-    "persistence",
-    "stats",
-    "replication",
-    "cpu",
-    "commandstats",
-    "errorstats",
-    "keyspace",
+/// A section's name in a request, its title, and what writes it.
+type Section = (&'static str, &'static str, fn(&mut Engine, &mut Fields));
+
+const SECTIONS: [Section; 12] = [
+    ("server", "Server", Engine::server_fields),
+    ("clients", "Clients", Engine::client_fields),
+    ("memory", "Memory", Engine::memory_fields),
+    ("persistence", "Persistence", Engine::persistence_fields),
+    ("stats", "Stats", Engine::stats_fields),
+    ("replication", "Replication", Engine::replication_fields),
+    ("cpu", "CPU", Engine::cpu_fields),
+    ("commandstats", "Commandstats", Engine::command_fields),
+    // Nothing is loaded into the process, and errors are counted together: sections without fields say so.
+    ("modules", "Modules", |_, _| {}),
+    ("errorstats", "Errorstats", |_, _| {}),
+    ("cluster", "Cluster", Engine::cluster_fields),
+    ("keyspace", "Keyspace", Engine::keyspace_fields),
 ];
+
 /// Those that are only shown when they are asked for.
 const EXTRA: [&str; 1] = ["commandstats"];
+
+/// The lines of a section.
+#[derive(Default)]
+struct Fields(String);
+
+impl Fields {
+    fn add(&mut self, name: &str, value: impl std::fmt::Display) {
+        // Writing into a string cannot fail.
+        let _ = write!(self.0, "{name}:{value}\r\n");
+    }
+
+    /// A number of bytes, and how Redis shows it beside.
+    fn add_bytes(&mut self, name: &str, bytes: u64) {
+        self.add(name, bytes);
+        self.add(&format!("{name}_human"), human(bytes));
+    }
+}
 
 impl Engine {
     pub(super) fn info(&mut self, key: usize, request: Request<'_>) {
         let arguments = request.arguments();
-        let mut wanted: Vec<String> = arguments
-            .iter()
-            .skip(1)
-            .map(|section| String::from_utf8_lossy(section).to_lowercase())
-            .collect();
-        let asks = |word: &str| wanted.iter().any(|one| one == word);
-        if asks("all") || asks("everything") {
-            wanted = SECTIONS.map(str::to_owned).into();
-        } else if wanted.is_empty() || asks("default") {
-            let shown = SECTIONS.into_iter().filter(|one| !EXTRA.contains(one));
-            wanted.extend(shown.map(str::to_owned));
-        }
+        let asks = |word: &str| {
+            let mut given = arguments.iter().skip(1);
+            given.any(|given| given.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        let asks_all = asks("all") || asks("everything");
+        let asks_usual = arguments.len() == 1 || asks("default");
+        let is_wanted =
+            |name: &str| asks_all || (asks_usual && !EXTRA.contains(&name)) || asks(name);
         let mut text = String::new();
-        for section in SECTIONS {
-            if wanted.iter().any(|one| one == section) {
-                if !text.is_empty() {
-                    text.push_str("\r\n");
-                }
-                self.section(section, &mut text);
+        for (name, title, write) in SECTIONS {
+            if !is_wanted(name) {
+                continue;
             }
+            let mut fields = Fields::default();
+            write(self, &mut fields);
+            let gap = if text.is_empty() { "" } else { "\r\n" };
+            let _ = write!(text, "{gap}# {title}\r\n{}", fields.0);
         }
         self.with_output(key, |output| output.verbatim("txt", text.as_bytes()));
     }
 
-    fn section(&mut self, section: &str, text: &mut String) {
-        let mut title = section.to_owned();
-        if let Some(first) = title.get_mut(..1) {
-            first.make_ascii_uppercase();
-        }
-        let mut fields: Vec<(String, String)> = Vec::new();
-        let mut field = |name: &str, value: &dyn ToString| {
-            fields.push((name.to_owned(), value.to_string()));
+    fn server_fields(&mut self, fields: &mut Fields) {
+        let uptime = self.now.saturating_duration_since(self.started).as_secs();
+        fields.add("redis_version", REDIS_VERSION);
+        fields.add("redis_git_sha1", "00000000");
+        fields.add("redis_git_dirty", 0);
+        fields.add("atlas_version", env!("CARGO_PKG_VERSION"));
+        fields.add("redis_mode", "standalone");
+        fields.add("os", std::env::consts::OS);
+        fields.add("arch_bits", usize::BITS);
+        fields.add("multiplexing_api", "epoll");
+        fields.add("process_id", std::process::id());
+        fields.add("process_supervised", "no");
+        fields.add("run_id", &self.run_id);
+        fields.add("tcp_port", self.listen.port());
+        fields.add("server_time_usec", self.now_ms * 1000);
+        fields.add("uptime_in_seconds", uptime);
+        fields.add("uptime_in_days", uptime / 86_400);
+        fields.add("hz", 10);
+        fields.add("configured_hz", 10);
+        // Seconds in 24 bits, as entries' uses are marked in Redis.
+        fields.add("lru_clock", (self.now_ms / 1000) & 0x00ff_ffff);
+        let program = std::env::current_exe().unwrap_or_default();
+        fields.add("executable", program.display());
+        fields.add("config_file", "");
+        fields.add("io_threads_active", 0);
+    }
+
+    fn client_fields(&mut self, fields: &mut Fields) {
+        let waits = |hold: Option<&Hold>| {
+            matches!(
+                hold,
+                Some(Hold::Wait(_) | Hold::Elsewhere(..) | Hold::Paused(_))
+            )
         };
-        let counts = self.counts.clone();
-        match section {
-            "server" => {
-                title = "Server".to_owned();
-                let uptime = self.now.saturating_duration_since(self.started).as_secs();
-                field("redis_version", &REDIS_VERSION);
-                field("atlas_version", &env!("CARGO_PKG_VERSION"));
-                field("redis_mode", &"standalone");
-                field("os", &std::env::consts::OS);
-                field("arch_bits", &usize::BITS);
-                field("multiplexing_api", &"epoll");
-                field("process_id", &std::process::id());
-                field("run_id", &self.run_id);
-                field("tcp_port", &self.listen.port());
-                field("server_time_usec", &(self.now_ms * 1000));
-                field("uptime_in_seconds", &uptime);
-                field("uptime_in_days", &(uptime / 86_400));
-                field("hz", &10);
-            }
-            "clients" => {
-                let blocked = self.connections.iter().filter(|(_, one)| {
-                    matches!(
-                        one.hold.as_deref(),
-                        Some(Hold::Wait(_) | Hold::Elsewhere(..) | Hold::Paused(_))
-                    )
-                });
-                field("connected_clients", &self.connections.len());
-                field("maxclients", &self.live.clients_max);
-                field("blocked_clients", &blocked.count());
-                field("watching_keys", &self.watches.len());
-                field("pubsub_channels", &self.pubsub.channels.len());
-                field("pubsub_patterns", &self.pubsub.patterns.len());
-            }
-            "memory" => {
-                let (used, peak) = (self.memory.used(), self.memory.peak());
-                field("used_memory", &used);
-                field("used_memory_human", &human(used));
-                field("used_memory_rss", &self.memory.resident());
-                field("used_memory_peak", &peak);
-                field("used_memory_peak_human", &human(peak));
-                field("maxmemory", &self.live.maxmemory);
-                field("maxmemory_human", &human(self.live.maxmemory));
-                field("maxmemory_policy", &self.live.maxmemory_policy.name());
-                field("mem_allocator", &"jemalloc");
-                field("lazyfree_pending_objects", &0);
-                field("in_flight_bytes", &self.flights.bytes());
-            }
-            "persistence" => {
-                let status = if self.snapshots.last_error().is_some() {
-                    "err"
-                } else {
-                    "ok"
-                };
-                field("loading", &0);
-                field(
-                    "rdb_changes_since_last_save",
-                    &(counts.dirty.saturating_sub(self.snapshots.dirty())),
-                );
-                field(
-                    "rdb_bgsave_in_progress",
-                    &i32::from(self.snapshots.is_running()),
-                );
-                field("rdb_last_save_time", &self.snapshots.last_seconds());
-                field("rdb_last_bgsave_status", &status);
-                field("aof_enabled", &1);
-                field("aof_rewrite_in_progress", &0);
-                field("aof_rewrite_scheduled", &0);
-                field(
-                    "aof_last_write_status",
-                    &if self.trouble.is_some() { "err" } else { "ok" },
-                );
-                field("aof_current_size", &self.log_bytes);
-                field("log_fsync", &self.live.fsync.name());
-                field("log_last_index", &(self.next_index - 1));
-                field("log_applied_index", &self.applied_index);
-                field("log_bytes", &self.log_bytes);
-                field("log_syncs", &counts.syncs);
-                let mean = counts.sync_time.as_micros() / u128::from(counts.syncs.max(1));
-                field("log_sync_usec_mean", &mean);
-                field("snapshot_index", &self.snapshots.last_index());
-                field("snapshot_bytes", &self.snapshots.last_bytes());
-                field(
-                    "snapshot_last_error",
-                    &self.snapshots.last_error().unwrap_or_default(),
-                );
-                field(
-                    "log_trouble",
-                    &self
-                        .trouble
-                        .as_ref()
-                        .map(crate::log::Trouble::line)
-                        .unwrap_or_default(),
-                );
-            }
-            "stats" => {
-                field("total_connections_received", &counts.connections);
-                field("total_commands_processed", &counts.commands);
-                field("total_net_input_bytes", &counts.bytes_in);
-                field("total_net_output_bytes", &counts.bytes_out);
-                field("rejected_connections", &counts.rejected);
-                field("expired_keys", &counts.expired);
-                field("evicted_keys", &counts.evicted);
-                let (hits, misses) = self.keyspace.lookups();
-                field("keyspace_hits", &hits);
-                field("keyspace_misses", &misses);
-                field("pubsub_channels", &self.pubsub.channels.len());
-                field("pubsub_patterns", &self.pubsub.patterns.len());
-                field(
-                    "client_output_buffer_limit_disconnections",
-                    &counts.output_closed,
-                );
-                field("total_error_replies", &counts.errors);
-                field("total_records", &counts.records);
-            }
-            "replication" => {
-                field("role", &"master");
-                field("connected_slaves", &0);
-                field("master_replid", &self.run_id);
-                field("master_repl_offset", &self.applied_index);
-            }
-            "cpu" => {
-                title = "CPU".to_owned();
-                let (user, system) = crate::memory::cpu_seconds();
-                field("used_cpu_sys", &format!("{system:.6}"));
-                field("used_cpu_user", &format!("{user:.6}"));
-            }
-            "commandstats" => {
-                for (name, counted) in self.statistics.used() {
-                    let us = counted.time.as_micros();
-                    let mean = us as f64 / counted.calls.max(1) as f64;
-                    field(
-                        &format!("cmdstat_{name}"),
-                        &format!(
-                            "calls={},usec={us},usec_per_call={mean:.2},rejected_calls={},failed_calls={}",
-                            counted.calls,
-                            counted.rejected,
-                            counted.failed - counted.rejected
-                        ),
-                    );
-                }
-            }
-            "keyspace" => {
-                for database in 0..self.keyspace.database_count() {
-                    let (keys, expires) = self.keyspace.key_counts(database);
-                    if keys > 0 {
-                        field(
-                            &format!("db{database}"),
-                            &format!("keys={keys},expires={expires},avg_ttl=0"),
-                        );
-                    }
-                }
-            }
-            _ => {}
+        let (mut blocked, mut input, mut output) = (0, 0, 0);
+        for (_, connection) in &self.connections {
+            blocked += usize::from(waits(connection.hold.as_deref()));
+            input = input.max(connection.input.len());
+            output = output.max(connection.output.pending());
         }
-        // Writing into a string cannot fail.
-        let _ = write!(text, "# {title}\r\n");
-        for (name, value) in fields {
-            let _ = write!(text, "{name}:{value}\r\n");
+        fields.add("connected_clients", self.connections.len());
+        fields.add("cluster_connections", 0);
+        fields.add("maxclients", self.live.clients_max);
+        fields.add("client_recent_max_input_buffer", input);
+        fields.add("client_recent_max_output_buffer", output);
+        fields.add("blocked_clients", blocked);
+        fields.add("tracking_clients", 0);
+        fields.add("clients_in_timeout_table", self.waiting.len());
+        fields.add("watching_keys", self.watches.len());
+    }
+
+    fn memory_fields(&mut self, fields: &mut Fields) {
+        let (used, peak) = (self.memory.used(), self.memory.peak());
+        let resident = self.memory.resident();
+        fields.add_bytes("used_memory", used);
+        fields.add_bytes("used_memory_rss", resident);
+        fields.add_bytes("used_memory_peak", peak);
+        fields.add("used_memory_peak_perc", percent(used, peak));
+        fields.add_bytes("total_system_memory", self.memory.of_system());
+        fields.add_bytes("used_memory_lua", 0);
+        fields.add("number_of_cached_scripts", 0);
+        fields.add("number_of_functions", 0);
+        fields.add("number_of_libraries", 0);
+        fields.add_bytes("maxmemory", self.live.maxmemory);
+        fields.add("maxmemory_policy", self.live.maxmemory_policy.name());
+        let ratio = resident as f64 / used.max(1) as f64;
+        fields.add("mem_fragmentation_ratio", format!("{ratio:.2}"));
+        let more = resident as i64 - used as i64;
+        fields.add("mem_fragmentation_bytes", more);
+        fields.add("mem_not_counted_for_evict", 0);
+        let clients: usize = self
+            .connections
+            .iter()
+            .map(|(_, one)| one.input.capacity() + one.output.bytes.capacity())
+            .sum();
+        fields.add("mem_clients_normal", clients);
+        fields.add("mem_clients_slaves", 0);
+        fields.add("mem_replication_backlog", 0);
+        fields.add("mem_aof_buffer", self.batch.bytes());
+        fields.add("mem_allocator", "jemalloc");
+        fields.add("active_defrag_running", 0);
+        fields.add("lazyfree_pending_objects", 0);
+        fields.add("lazyfreed_objects", self.counts.freed_elsewhere);
+        fields.add("in_flight_bytes", self.flights.bytes());
+    }
+
+    fn persistence_fields(&mut self, fields: &mut Fields) {
+        let last_error = self.snapshots.last_error();
+        let status = if last_error.is_some() { "err" } else { "ok" };
+        let is_running = self.snapshots.is_running();
+        let changes = self.counts.dirty.saturating_sub(self.snapshots.dirty());
+        fields.add("loading", 0);
+        fields.add("async_loading", 0);
+        fields.add("rdb_changes_since_last_save", changes);
+        fields.add("rdb_bgsave_in_progress", u8::from(is_running));
+        fields.add("rdb_last_save_time", self.snapshots.last_seconds());
+        fields.add("rdb_last_bgsave_status", status);
+        fields.add("aof_enabled", 1);
+        fields.add("aof_rewrite_in_progress", 0);
+        fields.add("aof_rewrite_scheduled", 0);
+        fields.add("aof_last_bgrewrite_status", status);
+        let written = if self.trouble.is_some() { "err" } else { "ok" };
+        fields.add("aof_last_write_status", written);
+        fields.add("aof_current_size", self.log_bytes);
+        fields.add("log_fsync", self.live.fsync.name());
+        fields.add("log_last_index", self.next_index - 1);
+        fields.add("log_applied_index", self.applied_index);
+        fields.add("log_bytes", self.log_bytes);
+        let (syncs, time) = (self.counts.syncs, self.counts.sync_time);
+        fields.add("log_syncs", syncs);
+        let mean = time.as_micros() / u128::from(syncs.max(1));
+        fields.add("log_sync_usec_mean", mean);
+        fields.add("snapshot_index", self.snapshots.last_index());
+        fields.add("snapshot_bytes", self.snapshots.last_bytes());
+        fields.add("snapshot_last_error", last_error.unwrap_or_default());
+        let trouble = self.trouble.as_ref().map(crate::log::Trouble::line);
+        fields.add("log_trouble", trouble.unwrap_or_default());
+    }
+
+    fn stats_fields(&mut self, fields: &mut Fields) {
+        let Rates { a_second, .. } = self.rates;
+        let [commands, bytes_in, bytes_out] = a_second;
+        let counts = &self.counts;
+        fields.add("total_connections_received", counts.connections);
+        fields.add("total_commands_processed", counts.commands);
+        fields.add("instantaneous_ops_per_sec", commands as u64);
+        fields.add("total_net_input_bytes", counts.bytes_in);
+        fields.add("total_net_output_bytes", counts.bytes_out);
+        for (name, bytes) in [("input", bytes_in), ("output", bytes_out)] {
+            let kibibytes = bytes / 1024.0;
+            fields.add(
+                &format!("instantaneous_{name}_kbps"),
+                format!("{kibibytes:.2}"),
+            );
+        }
+        fields.add("rejected_connections", counts.rejected);
+        fields.add("sync_full", 0);
+        fields.add("sync_partial_ok", 0);
+        fields.add("sync_partial_err", 0);
+        fields.add("expired_keys", counts.expired);
+        fields.add("evicted_keys", counts.evicted);
+        fields.add("evicted_clients", 0);
+        let (hits, misses) = self.keyspace.lookups();
+        fields.add("keyspace_hits", hits);
+        fields.add("keyspace_misses", misses);
+        fields.add("pubsub_channels", self.pubsub.channels.len());
+        fields.add("pubsub_patterns", self.pubsub.patterns.len());
+        fields.add("pubsubshard_channels", 0);
+        // No process is forked, and no connection kept to move keys.
+        fields.add("latest_fork_usec", 0);
+        fields.add("total_forks", 0);
+        fields.add("migrate_cached_sockets", 0);
+        fields.add("tracking_total_keys", 0);
+        fields.add("tracking_total_items", 0);
+        fields.add("tracking_total_prefixes", 0);
+        fields.add("total_error_replies", counts.errors);
+        fields.add(
+            "client_output_buffer_limit_disconnections",
+            counts.output_closed,
+        );
+        fields.add("total_records", counts.records);
+    }
+
+    fn replication_fields(&mut self, fields: &mut Fields) {
+        fields.add("role", "master");
+        fields.add("connected_slaves", 0);
+        fields.add("master_failover_state", "no-failover");
+        fields.add("master_replid", &self.run_id);
+        fields.add("master_repl_offset", self.applied_index);
+    }
+
+    fn cpu_fields(&mut self, fields: &mut Fields) {
+        let (user, system) = crate::memory::cpu_seconds();
+        fields.add("used_cpu_sys", format!("{system:.6}"));
+        fields.add("used_cpu_user", format!("{user:.6}"));
+    }
+
+    fn command_fields(&mut self, fields: &mut Fields) {
+        for (name, counted) in self.statistics.used() {
+            let us = counted.time.as_micros();
+            let mean = us as f64 / counted.calls.max(1) as f64;
+            fields.add(
+                &format!("cmdstat_{name}"),
+                format!(
+                    "calls={},usec={us},usec_per_call={mean:.2},rejected_calls={},failed_calls={}",
+                    counted.calls,
+                    counted.rejected,
+                    counted.failed - counted.rejected
+                ),
+            );
+        }
+    }
+
+    fn cluster_fields(&mut self, fields: &mut Fields) {
+        fields.add("cluster_enabled", 0);
+    }
+
+    fn keyspace_fields(&mut self, fields: &mut Fields) {
+        for database in 0..self.keyspace.database_count() {
+            let (keys, expires) = self.keyspace.key_counts(database);
+            if keys > 0 {
+                fields.add(
+                    &format!("db{database}"),
+                    format!("keys={keys},expires={expires},avg_ttl=0"),
+                );
+            }
         }
     }
 }
@@ -231,4 +291,8 @@ fn human(bytes: u64) -> String {
         0x10_0000..0x4000_0000 => format!("{:.2}M", size / 1_048_576.0),
         _ => format!("{:.2}G", size / 1_073_741_824.0),
     }
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64)
 }

@@ -6,6 +6,7 @@ use atlas_kv::command::{self, Flags, Group, Handler};
 use atlas_kv::{ArgumentBuffer, Command, Moment, Reply as _, transaction};
 use atlas_wal::Kind;
 
+use super::Pause;
 use crate::connection::Hold;
 use crate::door::{KEPT, Proposal, Request};
 use crate::engine::Engine;
@@ -58,6 +59,7 @@ impl Engine {
             return;
         };
         transaction.bytes += bytes;
+        transaction.is_pausable |= Pause::counts_as_write(command);
         if command.name == "select"
             && let Some(database) = super::connection::database(arguments.at(1), databases)
         {

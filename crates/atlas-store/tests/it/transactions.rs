@@ -2,7 +2,7 @@
 
 use atlas_store::{Fsync, StoreConfig};
 
-use crate::support::{Running, shown};
+use crate::support::{Running, blocked, shown};
 
 fn everywhere(test: impl Fn(&Running)) {
     for fsync in [Fsync::Every, Fsync::Interval] {
@@ -99,4 +99,28 @@ fn counters_under_watch_lose_nothing() {
         .into_iter()
         .for_each(|client| client.join().unwrap());
     assert_eq!(store.client().run("get n"), (4 * EACH).to_string());
+}
+
+#[test]
+fn a_pause_of_writes_holds_back_only_transactions_that_write() {
+    everywhere(|store| {
+        let (mut one, mut two, mut three) = (store.client(), store.client(), store.client());
+        one.script(
+            "set a 1 => OK
+             client pause 600000 write => OK
+             multi => OK
+             get a => QUEUED
+             ping => QUEUED
+             exec => [1 PONG]",
+        );
+        two.script("multi => OK\nset a 2 => QUEUED");
+        three.script("multi => OK\npublish a 2 => QUEUED");
+        two.send("exec\n");
+        three.send("exec\n");
+        blocked(&mut one, 2);
+        one.script("get a => 1\nclient unpause => OK");
+        assert_eq!(shown(&two.receive()), "[OK]");
+        assert_eq!(shown(&three.receive()), "[0]");
+        one.script("get a => 2");
+    });
 }
