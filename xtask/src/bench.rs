@@ -8,9 +8,9 @@ use crate::workspace::Workspace;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Which benchmark
-    #[arg(value_parser = ["edge"])]
+    #[arg(value_parser = ["edge", "store"])]
     name: String,
-    /// The benchmark's own flags (`cargo xtask bench edge --help` lists them)
+    /// The benchmark's own flags (`cargo xtask bench NAME --help` lists them)
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     flags: Vec<String>,
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use atlas_bench::edge::{self, Options, Target};
 use atlas_bench::load::{Fleet, Plan};
+use atlas_bench::store::{self, Row};
 use atlas_bench::{Error, echo, machine};
 use clap::{Parser, Subcommand};
 
@@ -28,6 +29,8 @@ struct Arguments {
 enum Benchmark {
     /// Measure the edge beside nginx and HAProxy
     Edge(EdgeArguments),
+    /// Measure the store beside Redis
+    Store(StoreArguments),
     /// Send every message back (the server behind the targets)
     #[command(hide = true)]
     Echo {
@@ -86,6 +89,40 @@ struct EdgeArguments {
     json: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+struct StoreArguments {
+    /// The store's program
+    #[arg(long, default_value = "target/release/atlas")]
+    atlas: PathBuf,
+    /// How many times each target takes its turn
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Seconds that count of each measurement of rates
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// What is asked
+    #[arg(long, value_delimiter = ',', default_values_t = Row::ALL)]
+    rows: Vec<Row>,
+    /// What is measured
+    #[arg(long, value_delimiter = ',', default_values_t = store::Target::ALL)]
+    targets: Vec<store::Target>,
+    /// Keys that the clients choose from
+    #[arg(long, default_value_t = 100_000)]
+    keys: u64,
+    /// Where data and logs are kept meanwhile: on the disk that is to be measured
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    folder: PathBuf,
+    /// Bind nobody to cores
+    #[arg(long)]
+    unpinned: bool,
+    /// One short run with small data: to see that it works, not for figures
+    #[arg(long)]
+    quick: bool,
+    /// Write the figures as JSON here too
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     match run(Arguments::parse().benchmark) {
         Ok(()) => ExitCode::SUCCESS,
@@ -102,6 +139,7 @@ fn main() -> ExitCode {
 fn run(benchmark: Benchmark) -> Result<(), Error> {
     match benchmark {
         Benchmark::Edge(arguments) => measure_edge(arguments),
+        Benchmark::Store(arguments) => measure_store(arguments),
         Benchmark::Echo { listen } => {
             machine::raise_open_files();
             echo::serve(&listen, |bound| println!("{bound:?}"))
@@ -160,16 +198,58 @@ fn measure_edge(arguments: EdgeArguments) -> Result<(), Error> {
         options.seconds = 1.0;
     }
     let report = edge::run(&options)?;
+    finish(
+        &report,
+        &report.json(),
+        arguments.json,
+        report.notes_failures(),
+    )
+}
+
+fn measure_store(arguments: StoreArguments) -> Result<(), Error> {
+    let mut options = store::Options {
+        atlas: arguments.atlas,
+        runs: arguments.runs.max(1),
+        seconds: arguments.seconds,
+        rows: arguments.rows,
+        targets: arguments.targets,
+        pinned: !arguments.unpinned,
+        keys: arguments.keys,
+        scale: 1000,
+        folder: arguments.folder,
+    };
+    if arguments.quick {
+        options.runs = 1;
+        options.seconds = 0.5;
+        options.keys = 10_000;
+        options.scale = 20;
+    }
+    let report = store::run(&options)?;
+    finish(
+        &report,
+        &report.json(),
+        arguments.json,
+        report.notes_failures(),
+    )
+}
+
+/// Prints a report, and writes it where it was asked for.
+fn finish(
+    report: &dyn std::fmt::Display,
+    figures: &serde_json::Value,
+    json: Option<PathBuf>,
+    failed: bool,
+) -> Result<(), Error> {
     println!("{report}");
-    if let Some(path) = arguments.json {
-        let text = format!("{:#}\n", report.json());
+    if let Some(path) = json {
+        let text = format!("{figures:#}\n");
         std::fs::write(&path, text).map_err(|source| Error::File {
             action: "write",
             path,
             source,
         })?;
     }
-    if report.notes_failures() {
+    if failed {
         return Err(Error::Peer {
             who: "the measurement".into(),
             what: "is not whole".into(),

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{MESSAGE_BYTES, Options, Target, each_connection, target};
+use super::{MESSAGE_BYTES, Options, Target, each_connection};
 use crate::load::Measured;
 use crate::machine;
 use crate::process::Memory;
@@ -49,7 +49,7 @@ impl Report {
             options.runs, options.seconds, options.workers
         ));
         let version = |program: &str, argument: &str| -> Option<String> {
-            let output = Command::new(target::find(program)?)
+            let output = Command::new(crate::start::find(program)?)
                 .arg(argument)
                 .output()
                 .ok()?;

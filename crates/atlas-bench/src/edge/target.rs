@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
 
+use crate::Error;
 use crate::process::Running;
-use crate::{Error, machine};
+use crate::start::{await_listening, find, free_ports, pin, program, with_log};
 
 /// One thing to put between the players and the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,7 +141,7 @@ impl Setting {
         let ports = free_ports(2)?;
         let server_port = ports[0];
         let own = std::env::current_exe().map_err(Error::system("find this program"))?;
-        self.pin(&self.other_cores)?;
+        pin(&self.other_cores)?;
         let mut server = Running::start(
             "the echo server",
             Command::new(own)
@@ -162,10 +162,10 @@ impl Setting {
         }
         let address = SocketAddr::from(([127, 0, 0, 1], ports[1]));
         let mut command = self.command(target, address, server_port)?;
-        self.pin(&self.target_cores)?;
+        pin(&self.target_cores)?;
         let log = self.folder.join(format!("{target}.log"));
         let started = Running::start(target.name(), &mut command, &log);
-        self.pin(&self.other_cores)?;
+        pin(&self.other_cores)?;
         let mut proxy = started?;
         await_listening(&mut proxy, address).map_err(|error| with_log(error, &log))?;
         Ok(Standing {
@@ -174,14 +174,6 @@ impl Setting {
             _proxy: Some(proxy),
             _server: server,
         })
-    }
-
-    fn pin(&self, cores: &[usize]) -> Result<(), Error> {
-        if cores.is_empty() {
-            Ok(())
-        } else {
-            machine::pin(cores)
-        }
     }
 
     fn command(
@@ -332,59 +324,4 @@ impl Setting {
         }
         text
     }
-}
-
-/// The path of a program; servers lie in `sbin`, which a plain user's path may lack.
-pub(super) fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
-        .map(|folder| folder.join(name))
-        .find(|candidate| candidate.is_file())
-}
-
-fn program(name: &str) -> Result<PathBuf, Error> {
-    find(name).ok_or_else(|| Error::peer(name, "is not installed"))
-}
-
-/// Ports that nobody listens on right now, all different.
-fn free_ports(count: usize) -> Result<Vec<u16>, Error> {
-    let listeners: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0"))
-        .collect::<Result<_, _>>()
-        .map_err(Error::system("find a free port"))?;
-    listeners
-        .iter()
-        .map(|it| {
-            Ok(it
-                .local_addr()
-                .map_err(Error::system("read a port"))?
-                .port())
-        })
-        .collect()
-}
-
-fn await_listening(running: &mut Running, address: SocketAddr) -> Result<(), Error> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < deadline {
-        running.still_runs()?;
-        if TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok() {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Err(Error::Late {
-        what: format!("listening on {address}"),
-        seconds: 10,
-    })
-}
-
-fn with_log(error: Error, log: &Path) -> Error {
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let tail: Vec<&str> = text.lines().rev().take(5).collect();
-    let tail: Vec<&str> = tail.into_iter().rev().collect();
-    Error::peer(
-        error.to_string(),
-        format!("its log ends: {}", tail.join(" | ")),
-    )
 }
