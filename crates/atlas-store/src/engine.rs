@@ -378,9 +378,14 @@ impl Engine {
             return;
         }
         if let Some(number) = self.flights.close() {
-            let batch = std::mem::take(&mut self.batch);
             self.durability.submitted(number, self.next_index - 1);
-            self.snapshots.logged_bytes += batch.bytes() as u64;
+            self.snapshots.logged_bytes += self.batch.bytes() as u64;
+            if !self.is_log_first() && self.log.write_now(number, self.epoch, &self.batch) {
+                self.batch.clear();
+                self.released(number);
+                return;
+            }
+            let batch = std::mem::take(&mut self.batch);
             self.batch = self
                 .log
                 .submit(number, self.epoch, batch, self.awaited == 0);

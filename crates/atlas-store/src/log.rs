@@ -3,6 +3,10 @@
 //! Under `every` a sync begins when those whom the last one answered have had the chance to send again, or after as long
 //! as a sync takes: otherwise clients that wait for their answers fall into two halves, each of which waits for the
 //! other's sync.
+//!
+//! In the other modes an answer waits for no sync, and handing a record to a thread would cost more than its write. So
+//! while the thread waits it lends the log to the engine, which writes to it itself as long as that is nothing but a write
+//! ([`LogQueue::write_now`]); syncs, new files and whatever goes wrong stay the thread's.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -88,6 +92,17 @@ struct State {
     fsync_interval: Duration,
     purge: Option<(Verified, LogId)>,
     prepared: Option<Result<Prepared, Error>>,
+    /// The log and what is known of it, while the thread waits and `fsync` is not `every`.
+    lent: Option<Lent>,
+    /// The engine has written to the lent log so much that the next file is to be written ahead.
+    is_room_wanted: bool,
+}
+
+/// The log while the engine may write to it.
+struct Lent {
+    log: Log,
+    written: u64,
+    epoch: u32,
 }
 
 /// The engine's end of the log's thread.
@@ -125,6 +140,30 @@ impl LogQueue {
             self.0.1.notify_one();
         }
         spare
+    }
+
+    /// Writes records at once, if the log is at hand and has room for them; false: submit them. They are written then as
+    /// submission `number`.
+    pub(crate) fn write_now(&self, number: u64, epoch: u32, batch: &Batch) -> bool {
+        let mut state = self.state();
+        if !state.submissions.is_empty() {
+            return false;
+        }
+        let Some(lent) = state.lent.as_mut() else {
+            return false;
+        };
+        // One that the log refuses is submitted: the thread is refused too, and says why.
+        if lent.epoch > epoch || !lent.log.fits(batch) || lent.log.append(&[batch]).is_err() {
+            return false;
+        }
+        lent.written = number;
+        let is_room_wanted = lent.log.wants_preparation();
+        if is_room_wanted && !state.is_room_wanted {
+            state.is_room_wanted = true;
+            drop(state);
+            self.0.1.notify_one();
+        }
+        true
     }
 
     /// Lets the next sync begin.
@@ -170,10 +209,11 @@ impl LogQueue {
 
 /// The thread's side.
 pub(crate) struct Writer {
-    pub(crate) log: Log,
-    pub(crate) queue: LogQueue,
-    pub(crate) mailbox: Mailbox,
-    pub(crate) tasks: Tasks,
+    /// None while it is lent to the engine: while this thread waits.
+    log: Option<Log>,
+    queue: LogQueue,
+    mailbox: Mailbox,
+    tasks: Tasks,
     /// Records that are written and not durable, as the number of the last submission.
     written: u64,
     durable: u64,
@@ -200,7 +240,7 @@ impl Writer {
     pub(crate) fn new(log: Log, queue: LogQueue, mailbox: Mailbox, tasks: Tasks) -> Self {
         let now = Instant::now();
         Self {
-            log,
+            log: Some(log),
             queue,
             mailbox,
             tasks,
@@ -215,12 +255,18 @@ impl Writer {
         }
     }
 
+    fn log(&mut self) -> &mut Log {
+        self.log
+            .as_mut()
+            .expect("the log is lent only while this thread waits")
+    }
+
     /// Writes until the log is to be closed.
     pub(crate) fn run(mut self) -> Result<(), crate::Error> {
         loop {
             let mut work = self.wait();
             if let Some(outcome) = work.prepared.take() {
-                let outcome = self.log.install(outcome);
+                let outcome = self.log().install(outcome);
                 self.note_room(outcome);
             }
             self.append(&mut work.submissions);
@@ -261,21 +307,28 @@ impl Writer {
                     at(deadline);
                 }
                 Fsync::Every => is_sync_due |= self.written > self.durable,
-                Fsync::Interval if self.written > self.durable => {
+                Fsync::Interval => {
                     let deadline = self.synced_at + state.fsync_interval;
                     is_sync_due |= now >= deadline;
-                    at(deadline);
+                    // If nothing was written until now, the engine may write meanwhile.
+                    at(if now < deadline {
+                        deadline
+                    } else {
+                        now + state.fsync_interval
+                    });
                 }
-                Fsync::Interval | Fsync::None => {}
+                Fsync::None => {}
             }
             let is_retry_due = self.retry_at.is_some_and(|at| now >= at);
             if take
                 || (is_sync_due && self.written > self.durable)
                 || state.purge.is_some()
                 || state.prepared.is_some()
+                || state.is_room_wanted
                 || is_retry_due
                 || state.is_closing
             {
+                state.is_room_wanted = false;
                 if is_retry_due {
                     self.retry_at = None;
                 }
@@ -298,6 +351,7 @@ impl Writer {
             }
             state.is_sync_wanted = false;
             state.is_waiting = true;
+            self.lend(&mut state);
             state = match until {
                 Some(until) => {
                     let left = until.saturating_duration_since(now);
@@ -310,6 +364,26 @@ impl Writer {
                 }
             };
             state.is_waiting = false;
+            self.take_back(&mut state);
+        }
+    }
+
+    fn lend(&mut self, state: &mut State) {
+        if state.fsync != Fsync::Every
+            && let Some(log) = self.log.take()
+        {
+            state.lent = Some(Lent {
+                log,
+                written: self.written,
+                epoch: self.epoch,
+            });
+        }
+    }
+
+    fn take_back(&mut self, state: &mut State) {
+        if let Some(lent) = state.lent.take() {
+            self.written = lent.written;
+            self.log = Some(lent.log);
         }
     }
 
@@ -326,7 +400,7 @@ impl Writer {
             let count = fitting.count().max(1);
             let (frame, after) = rest.split_at(count);
             let batches: Vec<&Batch> = frame.iter().map(|one| &one.batch).collect();
-            match self.log.append(&batches) {
+            match self.log().append(&batches) {
                 Ok(_) => {
                     self.written = frame.last().map_or(self.written, |last| last.number);
                     rest = after;
@@ -367,7 +441,7 @@ impl Writer {
 
     fn sync(&mut self) {
         let begun = Instant::now();
-        match self.log.sync() {
+        match self.log().sync() {
             Ok(_) => {
                 self.synced_at = Instant::now();
                 let took = self.synced_at - begun;
@@ -393,7 +467,7 @@ impl Writer {
     }
 
     fn purge(&mut self, snapshot: &Verified, up_to: LogId) {
-        match self.log.purge(snapshot, up_to) {
+        match self.log().purge(snapshot, up_to) {
             Ok(removed) => tracing::debug!(removed, index = up_to.index, "the log was purged"),
             Err(error) if error.refuses_writes() => {
                 let trouble = Trouble::of(&error);
@@ -411,7 +485,7 @@ impl Writer {
         if self.retry_at.is_some() {
             return;
         }
-        let preparation = match self.log.preparation() {
+        let preparation = match self.log().preparation() {
             Ok(Some(preparation)) => preparation,
             Ok(None) => return,
             Err(error) => {
@@ -474,10 +548,10 @@ impl Writer {
     }
 
     fn tell_bytes(&mut self) {
-        let bytes = self.log.bytes();
+        let bytes = self.log().bytes();
         if bytes != self.log_bytes {
             self.log_bytes = bytes;
-            let segments = self.log.segments() as u64;
+            let segments = self.log().segments() as u64;
             self.mailbox.send(Mail::LogSize { bytes, segments });
         }
     }
@@ -488,10 +562,9 @@ impl Writer {
 
     fn close(self) -> Result<(), crate::Error> {
         let mailbox = self.mailbox.clone();
-        let closed = if self.trouble.is_some() {
-            Ok(())
-        } else {
-            self.log.close()
+        let closed = match self.log {
+            Some(log) if self.trouble.is_none() => log.close(),
+            _ => Ok(()),
         };
         mailbox.send(Mail::Closed);
         Ok(closed?)

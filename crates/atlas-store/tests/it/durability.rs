@@ -36,6 +36,49 @@ fn what_was_answered_is_there_after_a_restart() {
         .script("get n => 300\nhget h f => 2\nexists gone => 0");
 }
 
+/// In some modes the engine writes the log itself, in others its thread does: neither way may lose or double a record
+/// of the other, nor one at the border of two files.
+#[test]
+fn the_mode_may_change_while_clients_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = StoreConfig {
+        fsync: Fsync::None,
+        fsync_interval: TimeSpan::from_millis(20),
+        log_segment_bytes: ByteSize::mib(1),
+        ..StoreConfig::default()
+    };
+    let store = Running::with(folder.path(), config.clone());
+    let mut operator = store.client();
+    let mut writers: Vec<_> = (0..4).map(|_| store.client()).collect();
+    let value = "v".repeat(5000);
+    let modes = ["always", "no", "everysec", "always", "everysec", "no"];
+    for round in 0..60 {
+        for writer in &mut writers {
+            writer.send(&format!(
+                "incr n\nset long{} {value}\nrpush list {round}\n",
+                round % 50
+            ));
+        }
+        let mode = modes[round % modes.len()];
+        // It is refused while commands wait for the disk.
+        eventually("the mode changes", || {
+            operator.run(&format!("config set appendfsync {mode}")) == "OK"
+        });
+        for writer in &mut writers {
+            for _ in 0..3 {
+                writer.receive();
+            }
+        }
+    }
+    assert_eq!(operator.run("get n"), "240");
+    let digest = operator.run("debug digest");
+    store.stop();
+    let store = Running::with(folder.path(), config);
+    let mut operator = store.client();
+    operator.script("get n => 240\nllen list => 240");
+    assert_eq!(operator.run("debug digest"), digest);
+}
+
 #[test]
 fn a_snapshot_under_writes_and_the_log_behind_it_are_the_whole() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 
 use super::{Ahead, Log, Prepared, SEALING_PAYLOAD_BYTES, build, put};
 use crate::Error;
+use crate::batch::Batch;
 use crate::error;
 use crate::frame::{self, FrameKind, Opening};
 use crate::layout;
@@ -18,17 +19,28 @@ impl Log {
     /// # Errors
     /// [`Error::Io`] if no random number is to be had.
     pub fn preparation(&mut self) -> Result<Option<Preparation>, Error> {
-        let left = self.active.header.bytes - self.active.end;
-        if self.next.is_some()
-            || self.preparing
-            || self.refusing.is_some()
-            || left > self.active.header.bytes / 2
-        {
+        if !self.wants_preparation() {
             return Ok(None);
         }
         let preparation = self.prepare(self.options.segment_bytes)?;
         self.preparing = true;
         Ok(Some(preparation))
+    }
+
+    /// True if [`Log::preparation`] would offer one.
+    #[must_use]
+    pub fn wants_preparation(&self) -> bool {
+        let left = self.active.header.bytes - self.active.end;
+        self.next.is_none()
+            && !self.preparing
+            && self.refusing.is_none()
+            && left <= self.active.header.bytes / 2
+    }
+
+    /// True if [`Log::append`] of this batch alone would be a single write, without a new segment.
+    #[must_use]
+    pub fn fits(&self, batch: &Batch) -> bool {
+        self.refusing.is_none() && self.has_room(batch.bytes() as u64)
     }
 
     /// Takes what became of a [`Preparation`]. If it failed, the error comes back, and [`Log::preparation`] offers
@@ -87,13 +99,18 @@ impl Log {
 
     /// Sees to it that a frame with so large a payload, and a sealing one after it, have room in the active segment.
     pub(super) fn make_room(&mut self, payload_bytes: u64) -> Result<(), Error> {
-        let alignment = self.active.header.alignment();
-        let needed = frame::bytes_of(payload_bytes, alignment)
-            + frame::bytes_of(SEALING_PAYLOAD_BYTES, alignment);
-        if !self.active.sealed && self.active.end + needed <= self.active.header.bytes {
+        if self.has_room(payload_bytes) {
             return Ok(());
         }
         self.rotate(payload_bytes)
+    }
+
+    /// True if the active segment has room for a frame with such a payload.
+    fn has_room(&self, payload_bytes: u64) -> bool {
+        let alignment = self.active.header.alignment();
+        let needed = frame::bytes_of(payload_bytes, alignment)
+            + frame::bytes_of(SEALING_PAYLOAD_BYTES, alignment);
+        !self.active.sealed && self.active.end + needed <= self.active.header.bytes
     }
 
     /// Seals the active segment and begins the next, which has room for a frame with such a payload.
