@@ -83,7 +83,6 @@ const NEXT: &[(&str, &str)] = &[
          geosearch geosearchstore",
     ),
     ("HyperLogLog", "pfadd pfcount pfmerge"),
-    ("groups that replicate by Raft", "role"),
     (
         "scripts",
         "eval eval_ro evalsha evalsha_ro fcall fcall_ro function|delete function|dump function|kill
@@ -116,7 +115,10 @@ const NOT: &[(&str, &str)] = &[
         "keys of a group move by its snapshot and log; `DUMP` and `RESTORE` take one elsewhere",
         "migrate",
     ),
-    ("nothing is loaded into the process", "module"),
+    (
+        "nothing is loaded into the process",
+        "module|load module|loadex module|unload",
+    ),
     ("for Redis's own tests", "pfdebug pfselftest"),
     ("decoration", "lolwut latency|graph"),
     (

@@ -10,7 +10,7 @@ use crate::effects::{Change, Class, Effects, Garbage, Interest, Waste};
 use crate::entry::Entry;
 use crate::lookups::Lookups;
 use crate::random::Random;
-use crate::settings::{Access, Settings};
+use crate::settings::{self, Access, Settings};
 use crate::slice::Slice;
 use crate::snapshot::{Owing, Walk};
 use crate::transaction;
@@ -89,14 +89,10 @@ impl Keyspace {
         self.databases.len() as u32
     }
 
-    /// The settings that commands read.
+    /// The settings that commands read. A record changes them ([`Settings::change_of`]), so that every replay does the
+    /// same at the same place.
     pub fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// Changes the settings. Only by what a record says: every replay must do the same at the same place.
-    pub fn set_settings(&mut self, settings: Settings) {
-        self.settings = settings;
     }
 
     /// The latest time that a record said, in milliseconds since 1970.
@@ -159,6 +155,13 @@ impl Keyspace {
             _ if transaction::is_transaction(arguments) => {
                 self.apply_transaction(moment, arguments, &mut random, answers, effects);
             }
+            _ if settings::is_change(arguments) => match self.settings.changed(arguments) {
+                Ok(settings) => {
+                    self.settings = settings;
+                    answers.client().ok();
+                }
+                Err(error) => answers.client().error(&error.to_string()),
+            },
             Err(error) => answers.client().error(&error.to_string()),
             Ok(command) => {
                 let mut context =

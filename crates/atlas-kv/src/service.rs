@@ -100,6 +100,14 @@ pub(crate) static COMMANDS: &[Command] = &[
     .and(ADMIN),
     server("latency", -2, "2.8.13", "Commands about delays.").subcommands(LATENCY),
     server("memory", -2, "4.0.0", "Commands about memory.").subcommands(MEMORY),
+    server(
+        "module",
+        -2,
+        "4.0.0",
+        "Commands about modules, of which there are none.",
+    )
+    .subcommands(MODULE),
+    server("role", 1, "2.8.12", "Tells the node's part in its group.").and(Flags::FAST),
     server("save", 1, "1.0.0", "Writes a snapshot and waits for it.")
         .and(ADMIN)
         .and(Flags::NO_MULTI),
@@ -250,6 +258,11 @@ const MEMORY: &[Command] = &[
     server("purge", 2, "4.0.0", "Gives memory back to the system."),
     server("stats", 2, "4.0.0", "Tells what memory is used for."),
     inspection::MEMORY_USAGE,
+];
+
+const MODULE: &[Command] = &[
+    server("help", 2, "5.0.0", "Tells about the subcommands."),
+    server("list", 2, "4.0.0", "Names the modules, none.").and(ADMIN),
 ];
 
 const SLOWLOG: &[Command] = &[

@@ -1,6 +1,7 @@
 //! What of the configuration changes how commands act.
 
 use crate::codec::{LoadError, Reader, put_integer, put_signed};
+use crate::{ArgumentBuffer, Arguments, Error};
 
 /// The settings that commands read. They are part of the state: a change is logged like a command, so that every replay
 /// acts by the settings of its time.
@@ -49,7 +50,96 @@ impl Default for Settings {
     }
 }
 
+/// A setting in a record: its name, its value as text, and the way back.
+type Field = (
+    &'static str,
+    fn(&Settings) -> String,
+    fn(&mut Settings, &str) -> Option<()>,
+);
+
+macro_rules! field {
+    ($name:literal, $field:ident) => {
+        (
+            $name,
+            |settings| settings.$field.to_string(),
+            |settings, value| {
+                settings.$field = value.parse().ok()?;
+                Some(())
+            },
+        )
+    };
+}
+
+/// The names are Redis's where it has the setting.
+const FIELDS: [Field; 8] = [
+    field!("hash-max-listpack-entries", hash_listpack_entries_max),
+    field!("hash-max-listpack-value", hash_listpack_value_bytes_max),
+    field!("list-max-listpack-size", list_listpack_size),
+    field!("set-max-intset-entries", set_intset_entries_max),
+    field!("zset-max-listpack-entries", sorted_set_listpack_entries_max),
+    field!(
+        "zset-max-listpack-value",
+        sorted_set_listpack_value_bytes_max
+    ),
+    field!("proto-max-bulk-len", string_bytes_max),
+    (
+        "access",
+        |settings| settings.access.name().to_owned(),
+        |settings, value| {
+            let mut all = [Access::Recency, Access::Frequency].into_iter();
+            settings.access = all.find(|access| access.name() == value)?;
+            Some(())
+        },
+    ),
+];
+
+impl Access {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Recency => "recency",
+            Self::Frequency => "frequency",
+        }
+    }
+}
+
+/// True if the record's arguments are `CONFIG SET` and settings.
+pub(crate) fn is_change(arguments: &Arguments<'_>) -> bool {
+    arguments.is(0, "config") && arguments.is(1, "set")
+}
+
 impl Settings {
+    /// What a record says that makes these settings of others; none if they are the same.
+    pub fn change_of(&self, before: &Self) -> Option<ArgumentBuffer> {
+        let mut arguments = ArgumentBuffer::of(["CONFIG", "SET"]);
+        for (name, get, _) in FIELDS {
+            let value = get(self);
+            if value != get(before) {
+                arguments.push(name.as_bytes());
+                arguments.push(value.as_bytes());
+            }
+        }
+        (arguments.ranges().len() > 2).then_some(arguments)
+    }
+
+    /// The settings after such a record.
+    pub(crate) fn changed(&self, arguments: &Arguments<'_>) -> Result<Self, Error> {
+        let mut settings = self.clone();
+        for at in (2..arguments.len()).step_by(2) {
+            let named = |(name, ..): &&Field| arguments.is(at, name);
+            let value = std::str::from_utf8(arguments.at(at + 1)).ok();
+            let set = FIELDS.iter().find(named).zip(value);
+            if set
+                .and_then(|((.., set), value)| set(&mut settings, value))
+                .is_none()
+            {
+                return Err(Error::fixed(
+                    "ERR a record changes a setting that is not known",
+                ));
+            }
+        }
+        Ok(settings)
+    }
+
     /// Appends the settings in the order of their fields.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         put_integer(out, self.hash_listpack_entries_max);
@@ -77,5 +167,32 @@ impl Settings {
                 _ => return Err(reader.impossible("a kind of access that is not known")),
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_what_makes_the_one_of_the_other() {
+        let before = Settings::default();
+        assert!(before.change_of(&before).is_none());
+        let after = Settings {
+            hash_listpack_entries_max: 1,
+            hash_listpack_value_bytes_max: 2,
+            list_listpack_size: -5,
+            set_intset_entries_max: 4,
+            sorted_set_listpack_entries_max: 5,
+            sorted_set_listpack_value_bytes_max: 6,
+            string_bytes_max: 7,
+            access: Access::Frequency,
+        };
+        let record = after.change_of(&before).unwrap();
+        assert!(is_change(&record.arguments()));
+        assert_eq!(record.ranges().len(), 2 + 2 * FIELDS.len());
+        assert_eq!(before.changed(&record.arguments()), Ok(after));
+        let strange = ArgumentBuffer::of(["config", "set", "port", "1"]);
+        assert!(before.changed(&strange.arguments()).is_err());
     }
 }

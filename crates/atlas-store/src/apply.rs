@@ -110,6 +110,7 @@ impl Engine {
             self.flights.done(flight);
         }
         self.trouble = Some(trouble);
+        self.settings = self.keyspace.settings().clone();
         if self.is_log_first() {
             if let Some(index) = first_index {
                 self.next_index = index;

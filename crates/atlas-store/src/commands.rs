@@ -78,6 +78,12 @@ impl Engine {
                 "list" => engine.with_output(key, |output| output.array(0)),
                 _ => engine.help(key, "FUNCTION", &["FLUSH [ASYNC|SYNC]", "LIST"]),
             },
+            "module" => match command.name {
+                // Nothing is loaded into the process.
+                "list" => engine.with_output(key, |output| output.array(0)),
+                _ => engine.help(key, "MODULE", &["LIST"]),
+            },
+            "role" => engine.role(key),
             "info" => engine.info(key, request),
             "time" => engine.time(key),
             "publish" => engine.publish_command(key, request),

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use atlas_kv::{Class, Effects, Garbage, Interest, Keyspace};
+use atlas_kv::{Class, Effects, Garbage, Interest, Keyspace, Settings};
 use atlas_resp::request::Limits;
 use atlas_wal::Batch;
 use mio::net::TcpListener;
@@ -164,6 +164,8 @@ pub(crate) struct Engine {
     pub(crate) by_client: HashMap<u64, usize>,
     pub(crate) last_client: u64,
     pub(crate) keyspace: Keyspace,
+    /// The settings of the keyspace as they will be once all records are applied.
+    pub(crate) settings: Settings,
     pub(crate) cluster: u128,
     pub(crate) node: u64,
     pub(crate) run_id: String,
@@ -220,6 +222,8 @@ pub(crate) struct Engine {
     pub(crate) again: Vec<usize>,
     pub(crate) stalled: Vec<usize>,
     pub(crate) is_accepting: bool,
+    /// A command runs as one of a transaction's.
+    pub(crate) is_in_transaction: bool,
     pub(crate) ticked: Instant,
     pub(crate) scratch: Vec<u8>,
     pub(crate) ranges: Vec<Range<u32>>,

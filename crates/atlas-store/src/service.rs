@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use atlas_kv::{Effects, Garbage};
+use atlas_kv::{Effects, Garbage, Settings};
 use atlas_runtime::metrics::Registry;
 use atlas_runtime::tasks::Kind;
 use atlas_runtime::{Shutdown, Tasks};
@@ -131,12 +131,14 @@ impl Store {
             .registry()
             .register(&mut listener, LISTENER, Interest::READABLE)
             .map_err(Error::Poll)?;
-        let mut keyspace = self.recovered.keyspace;
+        let keyspace = self.recovered.keyspace;
         let live = Live::of(&self.config, self.password);
-        let mut settings = keyspace.settings().clone();
-        settings.access = access(self.config.maxmemory_policy);
-        settings.string_bytes_max = self.config.argument_bytes_max.0;
-        keyspace.set_settings(settings);
+        let settings = keyspace.settings().clone();
+        let configured = Settings {
+            access: access(self.config.maxmemory_policy),
+            string_bytes_max: self.config.argument_bytes_max.0,
+            ..settings.clone()
+        };
         let log_bytes = self.recovered.log.bytes();
         let log_segments = self.recovered.log.segments() as u64;
         let writer = Writer::new(
@@ -156,6 +158,7 @@ impl Store {
             by_client: HashMap::new(),
             last_client: 0,
             keyspace,
+            settings,
             cluster: identity.cluster,
             node: identity.node,
             run_id: format!("{:032x}{:08x}", identity.cluster, self.seed as u32),
@@ -204,6 +207,7 @@ impl Store {
             again: Vec::new(),
             stalled: Vec::new(),
             is_accepting: false,
+            is_in_transaction: false,
             ticked: now,
             scratch: vec![0; READ_BYTES],
             ranges: Vec::new(),
@@ -213,6 +217,8 @@ impl Store {
         };
         engine.now_ms = engine.keyspace.clock_ms();
         engine.tell_time();
+        // The configuration wins over what the state was run with last.
+        engine.change_settings(configured, None);
         tasks
             .thread(Kind::SERVICE, "store-log", move || writer.run())
             .map_err(Error::Spawn)?;

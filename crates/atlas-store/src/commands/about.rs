@@ -74,30 +74,38 @@ impl Engine {
     }
 
     fn command_list(&mut self, key: usize, arguments: &Arguments<'_>) {
-        let is_filtered = arguments.len() == 5 && arguments.is(2, "filterby");
+        let is_filtered = arguments.len() == 5
+            && arguments.is(2, "filterby")
+            && ["pattern", "aclcat", "module"]
+                .iter()
+                .any(|kind| arguments.is(3, kind));
         if arguments.len() != 2 && !is_filtered {
             return self.answer_error(key, "ERR syntax error");
         }
         let wanted = String::from_utf8_lossy(arguments.at(4)).to_lowercase();
         let mut steps = glob::Steps::new();
-        let mut fits = |command: &Command| -> bool {
+        let mut fits = |command: &Command, name: &str| -> bool {
             if !is_filtered {
                 return true;
             }
             if arguments.is(3, "pattern") {
-                return glob::matches_caseless(
-                    arguments.at(4),
-                    command.name.as_bytes(),
-                    &mut steps,
-                )
-                .unwrap_or(false);
+                return glob::matches_caseless(arguments.at(4), name.as_bytes(), &mut steps)
+                    .unwrap_or(false);
             }
+            // No command is of a module.
             arguments.is(3, "aclcat") && categories(command).contains(&wanted.as_str())
         };
-        let names: Vec<&str> = command::all()
-            .filter(|command| fits(command))
-            .map(|command| command.name)
-            .collect();
+        let mut names = Vec::new();
+        for command in command::all() {
+            let own = (command, command.name.to_owned());
+            let subs = command.subcommands.iter();
+            let subs = subs.map(|sub| (sub, full_name(sub, command.name)));
+            names.extend(
+                std::iter::once(own)
+                    .chain(subs)
+                    .filter_map(|(command, name)| fits(command, &name).then_some(name)),
+            );
+        }
         self.with_output(key, |output| {
             output.array(names.len());
             names.iter().for_each(|name| output.bulk(name.as_bytes()));

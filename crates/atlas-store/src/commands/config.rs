@@ -1,9 +1,10 @@
 //! `CONFIG`: settings under Redis's names, where there is an equal one.
 
 use atlas_kv::{Arguments, Command, Reply as _, Settings, glob};
+use atlas_wal::Kind;
 
 use crate::config::{EvictionPolicy, Fsync};
-use crate::door::Request;
+use crate::door::{Proposal, Request};
 use crate::engine::{Engine, Live};
 
 /// Redis's settings that have no meaning here: they are kept and told again.
@@ -79,7 +80,7 @@ macro_rules! limit {
     ($name:literal, $field:ident) => {
         Setting {
             name: $name,
-            get: |engine| engine.keyspace.settings().$field.to_string(),
+            get: |engine| engine.settings.$field.to_string(),
             set: |_, settings, value| {
                 settings.$field = number(value)?;
                 Ok(())
@@ -330,7 +331,7 @@ impl Engine {
             );
         }
         let mut live = self.live.clone();
-        let mut settings = self.keyspace.settings().clone();
+        let mut settings = self.settings.clone();
         let mut seen: Vec<String> = Vec::new();
         for at in (0..pairs.len()).step_by(2) {
             let name = String::from_utf8_lossy(pairs.at(at)).to_lowercase();
@@ -365,6 +366,13 @@ impl Engine {
             let line = "ERR CONFIG SET failed (possibly related to argument 'appendfsync') - commands wait for the disk, try again";
             return self.answer_error(key, line);
         }
+        let change = settings.change_of(&self.settings);
+        if change.is_some()
+            && let Some(trouble) = &self.trouble
+        {
+            let line = trouble.line();
+            return self.answer_error(key, &line);
+        }
         if live.fsync != self.live.fsync {
             self.submit();
             self.log.set_fsync(live.fsync);
@@ -372,10 +380,42 @@ impl Engine {
         self.live = live;
         let wants_missed = self.live.notify.contains(atlas_kv::Class::MISSED);
         self.keyspace.gather_missed(wants_missed);
-        if *self.keyspace.settings() != settings {
-            self.keyspace.set_settings(settings);
+        match change {
+            // Within a transaction the answer comes behind the transaction's own record.
+            Some(_) if self.is_in_transaction => {
+                self.change_settings(settings, None);
+                self.with_output(key, |output| output.ok());
+            }
+            Some(_) => {
+                let client = self.connections.get(key).map(|one| (key, one.id));
+                self.change_settings(settings, client);
+            }
+            None => self.with_output(key, |output| output.ok()),
         }
-        self.with_output(key, |output| output.ok());
+    }
+
+    /// Makes a record of new settings that commands read, if they differ; whoever asked is answered by its effect.
+    pub(crate) fn change_settings(&mut self, settings: Settings, client: Option<(usize, u64)>) {
+        let Some(change) = settings.change_of(&self.settings) else {
+            return;
+        };
+        self.settings = settings;
+        let proposal = Proposal {
+            kind: Kind::Command,
+            client,
+            database: 0,
+            now_ms: self.now_ms,
+            needs_seed: false,
+            request: Request {
+                bytes: change.bytes(),
+                ranges: change.ranges(),
+            },
+            waits: Vec::new(),
+            services: &[],
+            service_bytes: &[],
+        };
+        // It may change the answer to any command behind it.
+        self.propose(&proposal, &[]);
     }
 }
 

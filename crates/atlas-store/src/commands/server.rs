@@ -1,4 +1,4 @@
-//! `BGSAVE`, `SAVE`, `LASTSAVE`, `SHUTDOWN`, `WAIT`, `WAITAOF`, `TIME`.
+//! `BGSAVE`, `SAVE`, `LASTSAVE`, `ROLE`, `SHUTDOWN`, `WAIT`, `WAITAOF`, `TIME`.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -34,6 +34,17 @@ impl Engine {
             output.array(2);
             output.bulk(since.as_secs().to_string().as_bytes());
             output.bulk(since.subsec_micros().to_string().as_bytes());
+        });
+    }
+
+    /// The node's part in its group: alone it is what Redis calls a master, without replicas.
+    pub(super) fn role(&mut self, key: usize) {
+        let index = self.applied_index as i64;
+        self.with_output(key, |output| {
+            output.array(3);
+            output.bulk(b"master");
+            output.integer(index);
+            output.array(0);
         });
     }
 

@@ -66,6 +66,8 @@ impl Engine {
             transaction.database = database;
             transaction::queue(&mut transaction.record, Some(&arguments));
         } else if matches!(command.handler, Handler::Service) {
+            // What changes settings is logged: the transaction is answered once that is durable.
+            transaction.may_write |= arguments.is(0, "config") && command.name == "set";
             transaction::queue(&mut transaction.record, None);
             let queued = ArgumentBuffer::from(arguments);
             transaction.services.push((transaction.commands, queued));
@@ -286,7 +288,9 @@ impl Engine {
                     bytes: command.bytes(),
                     ranges: command.ranges(),
                 };
+                self.is_in_transaction = true;
                 self.service(key, found, request);
+                self.is_in_transaction = false;
             }
             let Some(connection) = self.connections.get_mut(key) else {
                 return;

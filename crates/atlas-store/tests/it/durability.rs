@@ -220,3 +220,58 @@ fn a_write_is_durable_when_waitaof_says_so() {
          wait 1 10 => 0",
     );
 }
+
+#[test]
+fn settings_that_commands_read_are_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    for fsync in [Fsync::Every, Fsync::None] {
+        let folder = folder.path().join(format!("{fsync:?}"));
+        let config = StoreConfig {
+            fsync,
+            ..StoreConfig::default()
+        };
+        let store = Running::with(&folder, config.clone());
+        store.client().script(
+            "hset before f 1 g 2 => 2
+             config set hash-max-listpack-entries 1 hz 20 => OK
+             config get hash-max-listpack-entries => [hash-max-listpack-entries 1]
+             hset small f 1 => 1
+             hset large f 1 g 2 => 2
+             multi => OK
+             config set hash-max-listpack-entries 2 => QUEUED
+             config get hash-max-listpack-entries => QUEUED
+             get nothing => QUEUED
+             exec => [OK [hash-max-listpack-entries 2] nil]
+             hset two f 1 g 2 => 2
+             object encoding before => listpack
+             object encoding small => listpack
+             object encoding large => hashtable
+             object encoding two => listpack",
+        );
+        store.stop();
+        let store = Running::with(&folder, config.clone());
+        let all = "object encoding before => listpack
+             object encoding small => listpack
+             object encoding large => hashtable
+             object encoding two => listpack
+             config get hash-max-listpack-entries => [hash-max-listpack-entries 2]
+             config get proto-max-bulk-len => [proto-max-bulk-len 536870912]";
+        store.client().script(all);
+        store.client().script("setrange long 1048576 x => 1048577");
+        store.stop();
+        // What the configuration says anew holds for what comes, not for what was.
+        let config = StoreConfig {
+            argument_bytes_max: ByteSize::mib(1),
+            ..config
+        };
+        let store = Running::with(&folder, config.clone());
+        let refused = "!ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+        let lines = format!("strlen long => 1048577\nsetrange more 1048576 x => {refused}");
+        store.client().script(&lines);
+        store.stop();
+        let store = Running::with(&folder, config);
+        store.client().script(&lines);
+        store.client().script("strlen long => 1048577");
+        store.stop();
+    }
+}
