@@ -1,5 +1,7 @@
 //! What happens once records are durable: they are applied in the order of the log, and their clients are answered.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use atlas_kv::{
     Answers, ArgumentBuffer, Arguments, Discard, Effects, Moment, Reply, Waiter, transaction,
 };
@@ -12,6 +14,7 @@ use crate::door::Proposal;
 use crate::engine::Engine;
 use crate::flight::{Entry, Flight, Step};
 use crate::log::Trouble;
+use crate::recovery::described;
 use crate::waiting::Waiting;
 
 /// Where the answers of one record go: into the outputs of connections.
@@ -342,15 +345,25 @@ impl Engine {
             bytes: target.bytes,
             nobody: Discard,
         };
-        apply_record(
-            &mut self.keyspace,
-            kind,
-            moment,
-            arguments,
-            waiters,
-            &mut outputs,
-            &mut effects,
-        );
+        let applied = catch_unwind(AssertUnwindSafe(|| {
+            apply_record(
+                &mut self.keyspace,
+                kind,
+                moment,
+                arguments,
+                waiters,
+                &mut outputs,
+                &mut effects,
+            );
+        }));
+        if let Err(panic) = applied {
+            tracing::error!(
+                index = self.applied_index,
+                record = described(kind, arguments),
+                "applying a record panicked; if it does so again at the next start, `atlas store skip INDEX` gets past it"
+            );
+            resume_unwind(panic);
+        }
         if let (Some(key), Some(protocol)) = (target.client, protocol_now) {
             if let Some(connection) = self.connections.get_mut(key) {
                 connection.output.protocol = protocol;

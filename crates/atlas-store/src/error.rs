@@ -70,4 +70,74 @@ pub enum Error {
     /// The engine is busy with something that takes long.
     #[error("the store is busy and has not answered in time; ask again")]
     Busy,
+    /// There is no store where one was looked for.
+    #[error("{} holds no store: no files of a log, and no folder `store` that has some", path.display())]
+    NoStore {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A file or a folder cannot be used.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Applying a record panicked.
+    #[error("record {index} of the log ({what}) cannot be applied, it panicked: {why}")]
+    Panicked {
+        /// Its index.
+        index: u64,
+        /// Its command's name, or its kind.
+        what: String,
+        /// What the panic said.
+        why: String,
+    },
+    /// A record cannot be skipped.
+    #[error("record {index} cannot be skipped: {why}")]
+    Skip {
+        /// Its index.
+        index: u64,
+        /// Why not.
+        why: String,
+    },
+    /// A new directory was to be made where there is one.
+    #[error("{} is there already; a store is made only where there is none", path.display())]
+    Exists {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// A line of a dump cannot be used.
+    #[error("line {line} {what}")]
+    Line {
+        /// Its number, from 1.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The moment that was asked for is not in the backup.
+    #[error("{what} is not in {}; it has {has}", path.display())]
+    OutsideBackup {
+        /// The backup.
+        path: PathBuf,
+        /// What was asked for.
+        what: String,
+        /// What there is.
+        has: String,
+    },
+    /// What was written is not what was to be written.
+    #[error("what was written to {} is not whole: {what}", path.display())]
+    Unverified {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// What is read cannot be written on, or the other way round.
+    #[error("the output cannot be written")]
+    Output(#[source] io::Error),
 }

@@ -14,6 +14,7 @@
 //! - `expiry.rs` removes keys by records of their own, `pubsub.rs` carries messages;
 //! - `statistics.rs` counts, `asked.rs` tells it, `admin.rs` is the store's part of the admin API
 //!   (`api.rs` has its shapes);
+//! - `files.rs` works on a directory beside a store: checks it, prints it, copies it, makes a new one;
 //! - `commands/` has the commands that are not about keys, one file a group.
 //!
 //! Invariants: under `fsync = "every"` nothing is applied, read or answered before it is durable; a connection's answers
@@ -31,6 +32,7 @@ mod door;
 mod engine;
 mod error;
 mod expiry;
+pub mod files;
 mod flight;
 mod handle;
 mod log;

@@ -1,5 +1,6 @@
 //! What a store starts from: the newest whole snapshot, then the log behind it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use atlas_kv::{Arguments, Discard, Effects, Keyspace, Loading, Moment, Reply, Settings, Waiter};
@@ -82,17 +83,8 @@ fn open(disk: &Arc<dyn Disk>, config: &StoreConfig) -> Result<Log, Error> {
     };
     let opened = match Log::open(Arc::clone(disk), options.clone()) {
         Err(atlas_wal::Error::NoLog { .. }) => {
-            let mut bits = [0; 24];
-            getrandom::fill(&mut bits)
-                .map_err(|error| Error::Random(std::io::Error::other(error)))?;
-            let (cluster, node) = bits.split_at(16);
-            let identity = Identity {
-                cluster: cluster.try_into().map_or(1, u128::from_le_bytes),
-                // Short enough for a record: it stands in each.
-                node: node.try_into().map_or(1, u64::from_le_bytes) >> 50 | 1,
-            };
             let options = Options {
-                identity: Some(identity),
+                identity: Some(fresh_identity()?),
                 ..options
             };
             Log::open(Arc::clone(disk), options)
@@ -122,8 +114,20 @@ fn open(disk: &Arc<dyn Disk>, config: &StoreConfig) -> Result<Log, Error> {
     Ok(log)
 }
 
+/// An identity that no node has.
+pub(crate) fn fresh_identity() -> Result<Identity, Error> {
+    let mut bits = [0; 24];
+    getrandom::fill(&mut bits).map_err(|error| Error::Random(std::io::Error::other(error)))?;
+    let (cluster, node) = bits.split_at(16);
+    Ok(Identity {
+        cluster: cluster.try_into().map_or(1, u128::from_le_bytes),
+        // Short enough for a record: it stands in each.
+        node: node.try_into().map_or(1, u64::from_le_bytes) >> 50 | 1,
+    })
+}
+
 /// Writes the first record: this node is the group.
-fn begin(log: &mut Log) -> Result<(), Error> {
+pub(crate) fn begin(log: &mut Log) -> Result<(), Error> {
     let node = log.identity().node;
     let text = node.to_string();
     let mut batch = Batch::new();
@@ -143,7 +147,8 @@ fn begin(log: &mut Log) -> Result<(), Error> {
     Ok(())
 }
 
-fn load(disk: &Arc<dyn Disk>, verified: &Verified) -> Result<Keyspace, Error> {
+/// The state that a snapshot holds.
+pub(crate) fn load(disk: &Arc<dyn Disk>, verified: &Verified) -> Result<Keyspace, Error> {
     let name = verified.name();
     let wrong = |source| Error::Load {
         name: name.to_owned(),
@@ -180,7 +185,11 @@ fn replay(log: &Log, after: u64, keyspace: &mut Keyspace) -> Result<(), Error> {
     Ok(())
 }
 
-fn replay_one(
+/// Does again what a record did.
+///
+/// # Errors
+/// [`Error::Record`] if it cannot be one of ours, [`Error::Panicked`] if applying it panicked: the state is of no use then.
+pub(crate) fn replay_one(
     record: &Record<'_>,
     keyspace: &mut Keyspace,
     effects: &mut Effects,
@@ -210,14 +219,52 @@ fn replay_one(
         now_ms: record.now_ms as i64,
         seed: record.seed,
     };
-    apply_record(
-        keyspace,
-        record.kind,
-        moment,
-        &arguments,
-        &waiters,
-        &mut Nobody(Discard),
-        effects,
-    );
-    Ok(())
+    // Whoever gets the error throws the state away.
+    let applied = catch_unwind(AssertUnwindSafe(|| {
+        #[cfg(test)]
+        planted::panic_at(record.index);
+        apply_record(
+            keyspace,
+            record.kind,
+            moment,
+            &arguments,
+            &waiters,
+            &mut Nobody(Discard),
+            effects,
+        );
+    }));
+    applied.map_err(|panic| Error::Panicked {
+        index: record.index,
+        what: described(record.kind, &arguments),
+        why: panic_words(&*panic),
+    })
+}
+
+/// What a record is, for a message: its command's name, or its kind.
+pub(crate) fn described(kind: Kind, arguments: &Arguments<'_>) -> String {
+    match kind {
+        Kind::Command => arguments.name().escape_ascii().to_string(),
+        other => other.name().to_owned(),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it said nothing").to_owned()
+}
+
+/// A record whose application panics, for tests.
+#[cfg(test)]
+pub(crate) mod planted {
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(crate) static PANIC_AT: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn panic_at(index: u64) {
+        assert!(index == 0 || index != PANIC_AT.get(), "planted");
+    }
 }

@@ -326,7 +326,10 @@ fn write(
 }
 
 /// Writes a block; one that is too large for the file's format in several.
-fn write_block(writer: &mut SnapshotWriter, block: &Block) -> Result<(), atlas_wal::Error> {
+pub(crate) fn write_block(
+    writer: &mut SnapshotWriter,
+    block: &Block,
+) -> Result<(), atlas_wal::Error> {
     let mut rest = block.payload.as_slice();
     while rest.len() > BLOCK_BYTES_MAX {
         let (piece, after) = rest.split_at(BLOCK_BYTES_MAX);

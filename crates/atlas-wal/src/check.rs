@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::layout;
-use crate::options::Bugs;
+use crate::options::{Bugs, Identity};
 use crate::snapshot::SnapshotReader;
-use crate::survey;
+use crate::survey::{self, IndexRange};
 
 /// What a directory has, and what is wrong with it.
 #[derive(Debug, Default)]
@@ -22,6 +22,10 @@ pub struct Report {
     pub problems: Vec<Error>,
     /// Files that a process that was killed left behind; opening the log removes them.
     pub unfinished: Vec<String>,
+    /// Whose log it is; `None` if no segment says so.
+    pub identity: Option<Identity>,
+    /// The newest rules by which any record is applied.
+    pub apply_level: u32,
 }
 
 /// What one file has.
@@ -33,6 +37,8 @@ pub struct FileReport {
     pub frames: u64,
     /// Records in them.
     pub records: u64,
+    /// The indices of those records, or the index that a snapshot reaches, by group.
+    pub indices: Vec<IndexRange>,
     /// Behind the last whole frame or block.
     pub end: u64,
     /// What the file is: as a word, for people.
@@ -62,10 +68,32 @@ impl Report {
     pub fn is_whole(&self) -> bool {
         self.problems.is_empty() && self.groups.iter().all(|group| group.startable)
     }
+
+    /// Whether something that had been durable is not as it was: also a damaged snapshot that no start needs.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        !self.is_whole() || self.files.iter().any(|file| file.state == DAMAGED)
+    }
+
+    /// Segments that end with bytes that nobody was told are durable. Opening the log cuts those off.
+    pub fn torn(&self) -> impl Iterator<Item = &FileReport> {
+        let is_torn = |file: &&FileReport| {
+            file.remark.is_some() && !matches!(file.state, DAMAGED | LEFT_OVER)
+        };
+        self.files
+            .iter()
+            .filter(|_| self.problems.is_empty())
+            .filter(is_torn)
+    }
 }
 
-/// Reads every file of the log and every snapshot. Takes no lock and changes nothing; while a store writes the
-/// directory, the end of its last segment may look torn.
+/// The state of a snapshot that is not whole.
+const DAMAGED: &str = "damaged";
+/// The state of a segment before a hole.
+const LEFT_OVER: &str = "left over";
+
+/// Reads every file of the log and every snapshot. Takes no lock and changes nothing. While a store writes the directory
+/// hand in a [`crate::Frozen`] one: otherwise what comes meanwhile looks like damage.
 ///
 /// # Errors
 /// [`Error::Io`] if the directory cannot be listed. Everything else is in the report.
@@ -76,11 +104,25 @@ pub fn check(disk: &Arc<dyn Disk>) -> Result<Report, Error> {
         ..Report::default()
     };
     for scanned in &survey.segments {
+        let theirs = Identity {
+            cluster: scanned.header.cluster,
+            node: scanned.header.node,
+        };
+        report.apply_level = report.apply_level.max(scanned.header.apply_level);
+        let ours = *report.identity.get_or_insert(theirs);
+        if ours != theirs {
+            report.problems.push(Error::Foreign {
+                file: disk.directory().join(scanned.name()),
+                theirs: theirs.to_string(),
+                ours: ours.to_string(),
+            });
+        }
         let behind = scanned.used_end.saturating_sub(scanned.end);
         report.files.push(FileReport {
             name: scanned.name(),
             frames: scanned.frames,
             records: scanned.records,
+            indices: scanned.indices.clone(),
             end: scanned.end,
             state: match (scanned.begun, scanned.sealed, scanned.closed) {
                 (false, ..) => "written ahead",
@@ -102,18 +144,27 @@ pub fn check(disk: &Arc<dyn Disk>) -> Result<Report, Error> {
             name: layout::segment(number),
             frames: 0,
             records: 0,
+            indices: Vec::new(),
             end: 0,
-            state: "left over",
+            state: LEFT_OVER,
             remark: Some("a purge was cut off before it was removed".into()),
         });
     }
     let mut whole: Vec<(u64, u64)> = Vec::new();
     for name in &survey.snapshots {
         let read = SnapshotReader::open(Arc::clone(disk), name).and_then(SnapshotReader::verify);
+        let mut indices = Vec::new();
         let (blocks, bytes, remark) = match &read {
             Ok(verified) => {
                 let header = verified.header();
-                whole.push((header.group, header.id.index));
+                let (group, index) = (header.group, header.id.index);
+                whole.push((group, index));
+                indices.push(IndexRange {
+                    group,
+                    first: index,
+                    last: index,
+                });
+                report.apply_level = report.apply_level.max(header.apply_level);
                 (verified.blocks(), verified.bytes(), None)
             }
             Err(error) => (0, 0, Some(error.to_string())),
@@ -122,8 +173,9 @@ pub fn check(disk: &Arc<dyn Disk>) -> Result<Report, Error> {
             name: name.clone(),
             frames: blocks,
             records: 0,
+            indices,
             end: bytes,
-            state: if read.is_ok() { "snapshot" } else { "damaged" },
+            state: if read.is_ok() { "snapshot" } else { DAMAGED },
             remark,
         });
     }
@@ -146,7 +198,19 @@ pub fn check(disk: &Arc<dyn Disk>) -> Result<Report, Error> {
             snapshots,
         });
     }
-    report.problems = survey.problems;
+    // What a snapshot holds can be kept even if nothing of the log can.
+    for &(number, index) in &whole {
+        if survey.groups.get(number).is_none() {
+            report.groups.push(GroupReport {
+                group: number,
+                first_index: index + 1,
+                last_index: index,
+                snapshots: vec![index],
+                startable: true,
+            });
+        }
+    }
+    report.problems.extend(survey.problems);
     Ok(report)
 }
 

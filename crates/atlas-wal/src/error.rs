@@ -219,6 +219,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// The file and the offset that it is about, where it is about damage.
+    #[must_use]
+    pub fn place(&self) -> Option<(&std::path::Path, u64)> {
+        match self {
+            Self::Corrupt { file, offset, .. } | Self::Io { file, offset, .. } => {
+                Some((file, *offset))
+            }
+            Self::MissingSegment { file, .. }
+            | Self::NewerFormat { file, .. }
+            | Self::NewerApplyLevel { file, .. }
+            | Self::Foreign { file, .. } => Some((file, 0)),
+            _ => None,
+        }
+    }
+
     /// Whether this ends by itself once there is space on the disk.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -45,8 +45,18 @@ impl Name {
 }
 
 /// The name of segment `number`.
-pub(crate) fn segment(number: u64) -> String {
+#[must_use]
+pub fn segment(number: u64) -> String {
     format!("{number:020}.log")
+}
+
+/// Which segment has this name, if one has.
+#[must_use]
+pub fn segment_number(name: &str) -> Option<u64> {
+    match Name::read(name) {
+        Name::Segment(number) => Some(number),
+        _ => None,
+    }
 }
 
 /// The name that segment `number` has while it is written ahead. The file's id is in it, because an abandoned attempt

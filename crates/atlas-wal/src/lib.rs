@@ -7,7 +7,8 @@
 //! Entry points: [`Log::open`] recovers a directory and goes on writing it; [`Batch`] gathers [`Record`]s, which
 //! [`Log::append`] writes as one frame and [`Log::sync`] makes durable; [`Log::records`] reads them back.
 //! [`SnapshotWriter`] and [`SnapshotReader`] are the image beside the log, [`snapshot::choose`] the one to start from,
-//! and [`Log::purge`] lets go of what it covers. [`check()`] looks without touching. Disks: [`FileDisk`]; with the
+//! and [`Log::purge`] lets go of what it covers. [`check()`] looks without touching, [`View`] reads without opening,
+//! and [`Frozen`] is what both need while another process writes. Disks: [`FileDisk`]; with the
 //! feature `testing`, a `MemoryDisk` that forgets what was not synced and a `FaultyDisk` that fails on a plan.
 //!
 //! Invariants:
@@ -26,6 +27,7 @@ mod error;
 #[cfg(feature = "testing")]
 mod forge;
 mod frame;
+mod frozen;
 mod groups;
 mod layout;
 mod log;
@@ -37,6 +39,7 @@ mod segment;
 pub mod snapshot;
 mod survey;
 mod varint;
+mod view;
 mod window;
 
 pub use batch::Batch;
@@ -50,7 +53,9 @@ pub use disk::{
 pub use error::Error;
 #[cfg(feature = "testing")]
 pub use forge::ForgedSegment;
+pub use frozen::Frozen;
 pub use groups::{Group, LogId, Position, Skip};
+pub use layout::{segment as segment_name, segment_number};
 pub use log::{Log, Recovery, Torn};
 #[cfg(feature = "planted-bugs")]
 pub use options::Planted;
@@ -60,3 +65,5 @@ pub use read::{Entry, Records};
 pub use record::{Arguments, Kind, OwnedRecord, Record, Scratch};
 pub use segment::SegmentHeader;
 pub use snapshot::{Block, SnapshotHeader, SnapshotReader, SnapshotWriter, Verified};
+pub use survey::IndexRange;
+pub use view::View;

@@ -9,6 +9,12 @@ pub struct Identity {
     pub node: u64,
 }
 
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "node {} of cluster {:032x}", self.node, self.cluster)
+    }
+}
+
 /// How a log is opened and written.
 #[derive(Debug, Clone)]
 pub struct Options {

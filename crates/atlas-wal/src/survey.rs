@@ -15,6 +15,7 @@ use crate::groups::Groups;
 use crate::layout::{self, Name};
 use crate::options::Bugs;
 
+pub use segment::IndexRange;
 pub(crate) use segment::Scanned;
 
 /// What a directory has.

@@ -170,7 +170,11 @@ impl Error {
             | Self::Yaml { .. }
             | Self::NotReloaded { .. }
             | Self::Edge(atlas_edge::Error::Config(_))
-            | Self::Store(atlas_store::Error::Config(_) | atlas_store::Error::Password { .. })
+            | Self::Store(
+                atlas_store::Error::Config(_)
+                | atlas_store::Error::Password { .. }
+                | atlas_store::Error::NoStore { .. },
+            )
             | Self::Runtime(atlas_runtime::Error::Config(_) | atlas_runtime::Error::Level { .. })
             | Self::Demo(
                 atlas_demo::Error::Option { .. }
@@ -185,7 +189,11 @@ impl Error {
 
     /// The reader of our output has gone (`atlas sessions | head`): nothing to complain about.
     pub(crate) fn is_broken_pipe(&self) -> bool {
-        matches!(self, Self::Output(source) if source.kind() == io::ErrorKind::BrokenPipe)
+        matches!(
+            self,
+            Self::Output(source) | Self::Store(atlas_store::Error::Output(source))
+                if source.kind() == io::ErrorKind::BrokenPipe
+        )
     }
 
     /// The remedy, where the message does not say it already.
@@ -225,9 +233,27 @@ impl Error {
             Self::Edge(atlas_edge::Error::Resolve { .. }) => {
                 Some("check the server's `address` in the configuration, or the machine's resolver".to_owned())
             }
+            Self::Store(atlas_store::Error::Panicked { index, .. }) => Some(format!(
+                "nothing was changed; please report it. `atlas store skip {index}` leaves this record out from now on, and the store starts without its effect"
+            )),
+            Self::Store(atlas_store::Error::OutsideBackup { .. }) => {
+                Some("`atlas store restore --from FOLDER --list` shows which moments a backup has".to_owned())
+            }
+            Self::Store(atlas_store::Error::Unverified { .. }) => {
+                Some("the store's own files were only read; remove this folder and make another backup".to_owned())
+            }
+            Self::Store(atlas_store::Error::Exists { .. }) => {
+                Some("name another data directory, or move that one away".to_owned())
+            }
+            Self::Store(atlas_store::Error::Log(atlas_wal::Error::InUse { .. })) => {
+                Some("stop the store that has it (SIGTERM), or name another data directory".to_owned())
+            }
             Self::Store(atlas_store::Error::Log(_) | atlas_store::Error::Load { .. } | atlas_store::Error::Record { .. }) => {
                 Some("nothing was changed; `docs/operate/store.md` says what each error means".to_owned())
             }
+            Self::Store(atlas_store::Error::NoStore { .. }) => Some(
+                "name the data directory or its folder `store`; without one, `store.data-dir` and `node.data-dir` of the configuration say where it is".to_owned(),
+            ),
             Self::Store(atlas_store::Error::Folder { .. }) => {
                 Some("`store.data-dir`, or `node.data-dir` (--data-dir), must name a folder that this user may write to".to_owned())
             }

@@ -9,6 +9,7 @@ mod cmd;
 mod config;
 mod context;
 mod error;
+mod moment;
 mod terminal;
 mod wiring;
 

@@ -54,6 +54,28 @@ impl FileDisk {
         Ok(Self::new(directory))
     }
 
+    /// Whether another process has the directory now, and which, if it could be read. Changes nothing.
+    ///
+    /// # Errors
+    /// What the disk says, but that there is no lock.
+    pub fn holder(&self) -> io::Result<Option<Option<u32>>> {
+        let mut file = match File::open(self.path(LOCK)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match file.try_lock_shared() {
+            // It is given back as soon as this returns.
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let _ = file.read_to_string(&mut text);
+                Ok(Some(text.trim().parse().ok()))
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }

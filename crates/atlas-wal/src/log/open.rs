@@ -313,16 +313,10 @@ fn check_headers(disk: &dyn Disk, options: &Options, survey: &Survey) -> Result<
         };
         let ours = *ours.get_or_insert(theirs);
         if ours != theirs {
-            let name = |identity: Identity| {
-                format!(
-                    "node {} of cluster {:032x}",
-                    identity.node, identity.cluster
-                )
-            };
             return Err(Error::Foreign {
                 file: file(),
-                theirs: name(theirs),
-                ours: name(ours),
+                theirs: theirs.to_string(),
+                ours: ours.to_string(),
             });
         }
         if scanned.header.apply_level > options.apply_level {

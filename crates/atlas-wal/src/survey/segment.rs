@@ -36,6 +36,36 @@ pub(crate) struct Scanned {
     pub(crate) used_end: u64,
     /// Headers of frames behind `end`.
     pub(crate) later_frames: u64,
+    /// The indices of its records, by group.
+    pub(crate) indices: Vec<IndexRange>,
+}
+
+/// The records of a group in a file: the lowest index and the highest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexRange {
+    /// The group.
+    pub group: u64,
+    /// The lowest index.
+    pub first: u64,
+    /// The highest index.
+    pub last: u64,
+}
+
+impl IndexRange {
+    /// Takes in a record's index.
+    fn widen(ranges: &mut Vec<Self>, group: u64, index: u64) {
+        match ranges.iter_mut().find(|range| range.group == group) {
+            Some(range) => {
+                range.first = range.first.min(index);
+                range.last = range.last.max(index);
+            }
+            None => ranges.push(Self {
+                group,
+                first: index,
+                last: index,
+            }),
+        }
+    }
 }
 
 impl Scanned {
@@ -113,6 +143,7 @@ impl<'a> Reader<'a> {
             damage: None,
             used_end: HEADER_BYTES,
             later_frames: 0,
+            indices: Vec::new(),
         };
         if header.number != number {
             let what = format!("it is segment {} under another name", header.number);
@@ -209,6 +240,7 @@ impl<'a> Reader<'a> {
                         restated,
                         place,
                         &mut self.scratch,
+                        &mut Vec::new(),
                     )
                 }),
                 FrameKind::Records => {
@@ -220,6 +252,7 @@ impl<'a> Reader<'a> {
                         tracked,
                         place,
                         &mut self.scratch,
+                        &mut scanned.indices,
                     )
                 }
                 FrameKind::Sealing if payload != (scanned.header.number + 1).to_le_bytes() => {
@@ -320,7 +353,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reads the records of a frame, and puts them into `groups` if they are to be `tracked`.
+/// Reads the records of a frame, and puts them into `groups` if they are to be `tracked`. Their indices go into `indices`.
 fn take_in(
     payload: &[u8],
     count: u32,
@@ -328,12 +361,16 @@ fn take_in(
     tracked: bool,
     at: Position,
     scratch: &mut Scratch,
+    indices: &mut Vec<IndexRange>,
 ) -> Result<(), &'static str> {
     let mut rest = payload;
     let mut ordinal = 0;
     while let Some(bytes) = frame::next_record(&mut rest)? {
         let record = Record::decode(bytes, scratch)?;
         let entry = BatchEntry::of(&record, 0, 0);
+        if record.kind.takes_index() {
+            IndexRange::widen(indices, record.group, record.index);
+        }
         if tracked {
             if !groups.may_follow(&entry) {
                 return Err("a record's index does not follow the one before it in its group");

@@ -13,6 +13,7 @@
 mod damage;
 mod faults;
 mod files;
+mod frozen;
 mod golden;
 mod life;
 mod measure;

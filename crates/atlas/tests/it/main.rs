@@ -14,5 +14,6 @@ mod openapi;
 mod remote;
 mod store;
 mod store_api;
+mod store_files;
 mod support;
 mod words;

@@ -6,11 +6,16 @@ use crate::support::{assert_words, atlas, closed_port, deadline, said, stdout};
 
 #[tokio::test]
 async fn every_command_explains_itself() {
-    let commands: [&[&str]; 20] = [
+    let commands: [&[&str]; 25] = [
         &[],
         &["up"],
         &["edge"],
         &["store"],
+        &["store", "backup"],
+        &["store", "check"],
+        &["store", "dump"],
+        &["store", "restore"],
+        &["store", "skip"],
         &["config"],
         &["config", "example"],
         &["config", "check"],
