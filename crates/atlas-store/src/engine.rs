@@ -377,7 +377,7 @@ impl Engine {
     pub(crate) fn submit(&mut self) {
         if self.batch.is_empty() {
             if self.awaited == 0 && !self.flights.is_empty() {
-                self.log.go();
+                self.log.go(self.durable);
             }
             return;
         }
@@ -390,9 +390,8 @@ impl Engine {
                 return;
             }
             let batch = std::mem::take(&mut self.batch);
-            self.batch = self
-                .log
-                .submit(number, self.epoch, batch, self.awaited == 0);
+            let go = (self.awaited == 0).then_some(self.durable);
+            self.batch = self.log.submit(number, self.epoch, batch, go);
         }
     }
 

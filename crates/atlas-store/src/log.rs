@@ -81,8 +81,8 @@ struct Submission {
 struct State {
     submissions: VecDeque<Submission>,
     spare: Vec<Batch>,
-    /// Those whom the last sync answered have sent again.
-    is_go: bool,
+    /// Those whom the sync up to this submission answered have sent again.
+    go: Option<u64>,
     /// The thread waits for work.
     is_waiting: bool,
     /// Somebody wants all that is written to be durable now.
@@ -124,17 +124,20 @@ impl LogQueue {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands records to the log; an empty batch to fill next comes back.
-    pub(crate) fn submit(&self, number: u64, epoch: u32, batch: Batch, is_go: bool) -> Batch {
+    /// Hands records to the log; an empty batch to fill next comes back. `go` as of [`LogQueue::go`].
+    pub(crate) fn submit(&self, number: u64, epoch: u32, batch: Batch, go: Option<u64>) -> Batch {
         let mut state = self.state();
         state.submissions.push_back(Submission {
             number,
             epoch,
             batch,
         });
-        state.is_go |= is_go;
+        state.go = state.go.max(go);
         let spare = state.spare.pop().unwrap_or_default();
-        let wake = state.is_waiting;
+        // Under `every` the thread has set itself a deadline by the first one, and gathers until it is told to go.
+        let count = state.submissions.len();
+        let gathers = state.fsync == Fsync::Every && go.is_none() && 1 < count && count < SPARE_MAX;
+        let wake = state.is_waiting && !gathers;
         drop(state);
         if wake {
             self.0.1.notify_one();
@@ -166,10 +169,12 @@ impl LogQueue {
         true
     }
 
-    /// Lets the next sync begin.
-    pub(crate) fn go(&self) {
+    /// Lets the next sync begin: those whom the sync up to submission `durable` answered have all sent again. Said of an
+    /// earlier sync it counts for nothing: those whom the last one answers would find their places taken, and be one
+    /// sync behind for ever.
+    pub(crate) fn go(&self, durable: u64) {
         let mut state = self.state();
-        state.is_go = true;
+        state.go = state.go.max(Some(durable));
         let wake = state.is_waiting && !state.submissions.is_empty();
         drop(state);
         if wake {
@@ -300,7 +305,7 @@ impl Writer {
             match state.fsync {
                 Fsync::Every if take => {
                     let deadline = self.synced_at + self.sync_time.min(GATHER_MAX);
-                    is_sync_due |= state.is_go || now >= deadline;
+                    is_sync_due |= state.go >= Some(self.durable) || now >= deadline;
                     // What came is written while the others are waited for only once there is much of it: a write
                     // costs more than a record.
                     take = is_sync_due || state.submissions.len() >= SPARE_MAX;
@@ -334,7 +339,7 @@ impl Writer {
                 }
                 if is_sync_due {
                     state.is_sync_wanted = false;
-                    state.is_go = false;
+                    state.go = None;
                 }
                 let submissions = if take || state.is_closing {
                     state.submissions.drain(..).collect()
