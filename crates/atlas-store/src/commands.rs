@@ -12,7 +12,7 @@ mod server;
 mod transactions;
 
 pub(crate) use client::Pause;
-pub(crate) use observed::SlowLog;
+pub(crate) use observed::{SlowLog, Untimed};
 pub(crate) use server::Awaited;
 
 use atlas_kv::command;

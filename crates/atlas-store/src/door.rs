@@ -67,7 +67,16 @@ impl Engine {
             && connection.transaction.is_none()
             && connection.subscriptions.is_none()
             && connection.answered == Answered::On;
-        let command = match command::resolve(&arguments) {
+        // Clients mostly send what was sent before: then there is nothing to look up.
+        let is_again = self.last_resolved.is_some_and(|last| {
+            let name = arguments.name();
+            name.eq_ignore_ascii_case(last.name.as_bytes()) && last.takes(arguments.len())
+        });
+        let resolved = match self.last_resolved {
+            Some(last) if is_again => Ok(last),
+            _ => command::resolve(&arguments),
+        };
+        let command = match resolved {
             Ok(command) => command,
             Err(error) => {
                 let is_stranger = !connection.is_authenticated;
@@ -79,12 +88,18 @@ impl Engine {
                 return;
             }
         };
-        connection.last_command = if arguments.name().len() == command.name.len() {
+        let is_root = is_again
+            || (command.subcommands.is_empty()
+                && arguments
+                    .name()
+                    .eq_ignore_ascii_case(command.name.as_bytes()));
+        connection.last_command = if is_root {
             ["", command.name]
         } else {
             let root = command::find(arguments.name());
             [root.map_or("", |root| root.name), command.name]
         };
+        self.last_resolved = (is_root && command.subcommands.is_empty()).then_some(command);
         let errors = self.counts.errors;
         if !is_plain && !self.admit(key, command, request) {
             if self.counts.errors != errors {
@@ -99,6 +114,7 @@ impl Engine {
             return;
         }
         self.statistics.of(command).calls += 1;
+        self.begin_untimed(command);
         match command.handler {
             Handler::Read(_) => self.read_command(key, command, request),
             Handler::Write(_) => self.write_command(key, command, request),
@@ -107,7 +123,9 @@ impl Engine {
         if self.counts.errors != errors {
             self.statistics.of(command).failed += 1;
         }
-        self.look_if_slow(key, command, &arguments);
+        if !self.stays_untimed(key, command, bytes.len()) {
+            self.look_if_slow(key, command, &arguments);
+        }
     }
 
     fn is_paused(&self, key: usize, command: &Command) -> bool {

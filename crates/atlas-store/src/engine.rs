@@ -6,13 +6,14 @@ use std::ops::Range;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use atlas_kv::{Class, Effects, Garbage, Interest, Keyspace, Settings};
+use atlas_kv::{Class, Command, Effects, Garbage, Interest, Keyspace, Settings};
 use atlas_resp::request::Limits;
 use atlas_wal::Batch;
 use mio::net::TcpListener;
 use mio::{Events, Poll, Token};
 use slab::Slab;
 
+use crate::commands::Untimed;
 use crate::config::{EvictionPolicy, Fsync, StoreConfig};
 use crate::connection::{Connection, Hold};
 use crate::error::Error;
@@ -203,6 +204,9 @@ pub(crate) struct Engine {
     pub(crate) now: Instant,
     /// When the command at hand began, about.
     pub(crate) command_began: Instant,
+    pub(crate) untimed: Untimed,
+    /// The command that came last.
+    pub(crate) last_resolved: Option<&'static Command>,
     pub(crate) now_ms: i64,
     pub(crate) started: Instant,
     pub(crate) seed: u64,
@@ -255,6 +259,7 @@ impl Engine {
             }
             self.read_mail();
             self.go_on();
+            self.end_untimed();
             self.snapshot_step();
             self.tick();
             self.submit();

@@ -14,7 +14,7 @@ use atlas_wal::{Batch, Disk, FileDisk};
 use mio::{Interest, Poll, Waker};
 use slab::Slab;
 
-use crate::commands::{Pause, SlowLog};
+use crate::commands::{Pause, SlowLog, Untimed};
 use crate::config::StoreConfig;
 use crate::engine::{Counts, Engine, LISTENER, Live, MAILBOX, READ_BYTES, Rates, Stopping};
 use crate::error::Error;
@@ -191,6 +191,8 @@ impl Store {
             rates: Rates::new(now),
             now,
             command_began: now,
+            untimed: Untimed::default(),
+            last_resolved: None,
             now_ms: 0,
             started: now,
             seed: self.seed,

@@ -53,7 +53,65 @@ impl SlowLog {
     }
 }
 
+/// Commands of one kind that share a look at the clock.
+const UNTIMED_MAX: u32 = 7;
+/// A command of so many bytes, with an answer of so many, cannot take long if its kind is quick.
+const QUICK_REQUEST_BYTES: usize = 4 << 10;
+const QUICK_ANSWER_BYTES: usize = 64 << 10;
+/// Whoever wants to hear of commands that take less has each of them timed.
+const QUICK_US: i64 = 1000;
+
+/// Quick commands of one kind that were run since the last look at the clock, which costs a tenth of such a command.
+#[derive(Debug, Default)]
+pub(crate) struct Untimed {
+    count: u32,
+    command: Option<&'static Command>,
+}
+
 impl Engine {
+    /// Has those counted that were run since the last look at the clock, if the next command is of another kind.
+    #[inline]
+    pub(crate) fn begin_untimed(&mut self, command: &'static Command) {
+        if self.untimed.count > 0
+            && self.untimed.command.map(|one| one.number) != Some(command.number)
+        {
+            self.end_untimed();
+        }
+        self.untimed.command = Some(command);
+    }
+
+    /// True if a command that has been run is counted with those of its kind that follow: it is quick by its kind, and
+    /// neither it nor what waits for its client is large.
+    #[inline]
+    pub(crate) fn stays_untimed(&mut self, key: usize, command: &Command, bytes: usize) -> bool {
+        let stays = self.untimed.count < UNTIMED_MAX
+            && command.flags.contains(Flags::FAST)
+            && bytes <= QUICK_REQUEST_BYTES
+            && self.live.slowlog_longer_than_us >= QUICK_US
+            && self
+                .connections
+                .get(key)
+                .is_some_and(|connection| connection.output.pending() <= QUICK_ANSWER_BYTES);
+        if stays {
+            self.untimed.count += 1;
+        } else {
+            self.untimed.count = 0;
+        }
+        stays
+    }
+
+    /// Counts the time of those that were run since the last look at the clock.
+    pub(crate) fn end_untimed(&mut self) {
+        if std::mem::take(&mut self.untimed.count) > 0
+            && let Some(command) = self.untimed.command
+        {
+            let now = Instant::now();
+            let took =
+                now.saturating_duration_since(std::mem::replace(&mut self.command_began, now));
+            self.statistics.of(command).time += took;
+        }
+    }
+
     /// Counts what a command took, and keeps it if that was long.
     #[inline]
     pub(crate) fn look_if_slow(
