@@ -1,4 +1,4 @@
-//! The store's admin routes: how it is, whom it serves, what it has noticed.
+//! The store's admin routes: how it is, whom it serves, what it has noticed; its keys are in `admin/`.
 
 use atlas_runtime::admin::{Operation, Problem, Routes};
 use axum::Json;
@@ -13,6 +13,12 @@ use crate::api::{ClientsPage, CommandsView, SlowLogView, StoreView};
 use crate::asked::Question;
 use crate::error::Error;
 use crate::handle::Handle;
+
+mod edits;
+mod keys;
+mod link;
+
+pub(crate) use link::Link;
 
 /// Clients on a page, at most, and where nothing is said.
 const CLIENTS_MAX: usize = 1000;
@@ -62,6 +68,8 @@ fn routes() -> Routes<Handle> {
                 .json::<Begun>(202),
             post(snapshot),
         )
+        .merge(keys::routes())
+        .merge(edits::routes())
 }
 
 async fn status(State(store): State<Handle>) -> Result<Json<StoreView>, Problem> {

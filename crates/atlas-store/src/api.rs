@@ -37,7 +37,6 @@ impl Bytes {
     }
 
     /// The bytes; none if the base64 is none.
-    #[cfg(test)]
     pub(crate) fn into_bytes(self) -> Option<Vec<u8>> {
         match self {
             Self::Text(text) => Some(text.into_bytes()),
@@ -273,6 +272,72 @@ pub(crate) struct SlowView {
     pub(crate) address: String,
     /// Its client's name.
     pub(crate) client: String,
+}
+
+/// Bytes that may be cut.
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
+pub(crate) struct Shown {
+    /// What is shown of them.
+    pub(crate) data: Bytes,
+    /// How many there are.
+    pub(crate) bytes: u64,
+    /// Not all of them are shown.
+    pub(crate) is_cut: bool,
+}
+
+/// A key.
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
+pub(crate) struct KeyView {
+    /// Its name.
+    pub(crate) key: Shown,
+    /// Its type: `string`, `list`, `set`, `zset`, `hash`, `stream`.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    /// When it expires; none if it does not.
+    pub(crate) ttl_ms: Option<u64>,
+    /// Bytes of a string, elements of anything else.
+    pub(crate) size: u64,
+    /// About how much memory it takes.
+    pub(crate) memory_bytes: u64,
+    /// How it is kept, in Redis's words.
+    pub(crate) encoding: String,
+}
+
+/// Keys of a database, page by page.
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
+pub(crate) struct KeysPage {
+    /// In no order; one that comes, goes or is renamed meanwhile may be missing or come twice.
+    pub(crate) items: Vec<KeyView>,
+    /// What to ask for as `cursor` to see more, also where nothing was found yet; none at the end.
+    pub(crate) next: Option<String>,
+    /// About how many keys were looked at for this page.
+    pub(crate) looked: u64,
+    /// How many keys the database has.
+    pub(crate) total: u64,
+}
+
+/// What a key holds, page by page.
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
+pub(crate) struct ValuePage {
+    /// The key.
+    pub(crate) key: KeyView,
+    /// Its elements; of a string one piece. Lists by position, sorted sets by score, others in no order.
+    pub(crate) items: Vec<ItemView>,
+    /// What to ask for as `cursor` to see more; none at the end.
+    pub(crate) next: Option<String>,
+}
+
+/// One element of a value.
+#[derive(Clone, Debug, Default, JsonSchema, PartialEq, Serialize)]
+pub(crate) struct ItemView {
+    /// Of a list its position, of a string where the piece begins.
+    pub(crate) index: Option<u64>,
+    /// Of a set or a sorted set the member, of a hash the field.
+    pub(crate) name: Option<Shown>,
+    /// Of a sorted set: the score, as `ZADD` takes it.
+    pub(crate) score: Option<String>,
+    /// Of a string, a list or a hash: the value.
+    pub(crate) value: Option<Shown>,
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub(crate) enum Question {
     ForgetSlow(oneshot::Sender<SlowLogView>),
     /// Begins a snapshot; false if one is in the making.
     Snapshot(oneshot::Sender<bool>),
+    /// What clients have to say to be let in, if anything.
+    Password(oneshot::Sender<Option<Vec<u8>>>),
 }
 
 impl Engine {
@@ -42,6 +44,7 @@ impl Engine {
                 drop(answer.send(self.slow_log()));
             }
             Question::Snapshot(answer) => drop(answer.send(self.snapshot_begin())),
+            Question::Password(answer) => drop(answer.send(self.live.password.clone())),
         }
     }
 

@@ -1,9 +1,13 @@
 //! The one way in: asks a running store how it is, and tells it to stop.
 
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::admin::Link;
 use crate::asked::Question;
 use crate::error::Error;
 use crate::mail::{Mail, Mailbox};
@@ -12,14 +16,29 @@ use crate::mail::{Mail, Mailbox};
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
 /// A cheap handle of a running store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Handle {
     pub(crate) mailbox: Mailbox,
+    /// Where clients connect.
+    pub(crate) listen: SocketAddr,
+    /// The admin API's way to keys.
+    pub(crate) link: Arc<Link>,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Handle");
+        shown.field("listen", &self.listen).finish_non_exhaustive()
+    }
 }
 
 impl Handle {
-    pub(crate) fn new(mailbox: Mailbox) -> Self {
-        Self { mailbox }
+    pub(crate) fn new(mailbox: Mailbox, listen: SocketAddr) -> Self {
+        Self {
+            mailbox,
+            listen,
+            link: Arc::default(),
+        }
     }
 
     /// Tells the store to stop: no new clients, what is under way is answered, the log is closed. Whoever is left after

@@ -104,7 +104,7 @@ impl Store {
 
     /// The way in while it serves.
     pub fn handle(&self) -> Handle {
-        Handle::new(self.mailbox.clone())
+        Handle::new(self.mailbox.clone(), self.listen)
     }
 
     /// Starts to serve as tasks of the process; `end` is what `SHUTDOWN` asks to end. When the process drains, what is

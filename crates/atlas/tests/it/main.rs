@@ -15,5 +15,6 @@ mod remote;
 mod store;
 mod store_api;
 mod store_files;
+mod store_keys;
 mod support;
 mod words;

@@ -310,6 +310,60 @@ async fn what_is_answered_is_what_is_described() {
         let answered = ask(&admin, &document, method, path, path, None).await;
         assert_eq!(answered.0, status, "{method} {path}");
     }
+    let key = json!({"key": "k", "type": "list", "value": "a"});
+    let with = |more: Value| {
+        let mut all = key.clone();
+        all.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        Some(all)
+    };
+    for (method, path, query, body, status) in [
+        (
+            "PUT",
+            "/v1/store/key/item",
+            "",
+            with(json!({"create": true})),
+            200,
+        ),
+        (
+            "PUT",
+            "/v1/store/key/item",
+            "",
+            with(json!({"create": true})),
+            409,
+        ),
+        (
+            "PUT",
+            "/v1/store/key/ttl",
+            "",
+            Some(json!({"key": "k", "ttl_ms": 60_000})),
+            200,
+        ),
+        (
+            "POST",
+            "/v1/store/key/rename",
+            "",
+            Some(json!({"key": "k", "to": "l"})),
+            200,
+        ),
+        ("GET", "/v1/store/keys", "?pattern=l*", None, 200),
+        ("GET", "/v1/store/key", "?key=l", None, 200),
+        ("GET", "/v1/store/key", "?key=k", None, 404),
+        (
+            "POST",
+            "/v1/store/key/item/remove",
+            "",
+            Some(json!({"key": "l", "type": "list", "index": 0, "was": "b"})),
+            409,
+        ),
+        ("DELETE", "/v1/store/key", "?key=l", None, 200),
+    ] {
+        let route = path;
+        let path = format!("{path}{query}");
+        let answered = ask(&admin, &document, method, route, &path, body).await;
+        assert_eq!(answered.0, status, "{method} {path}: {}", answered.1);
+    }
     let reload = ask(&admin, &document, "POST", "/v1/reload", "/v1/reload", None).await;
     assert_eq!(reload.0, 409, "a demo has nothing to reload");
     let kick = "/v1/sessions/{id}/kick";
