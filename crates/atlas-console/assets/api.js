@@ -30,9 +30,25 @@ export function get(path, parameters = {}) {
 
 /** POST of a JSON document. */
 export function post(path, body) {
-  return request(path, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
+  return send("POST", path, body);
+}
+
+/** PUT of a JSON document. */
+export function put(path, body) {
+  return send("PUT", path, body);
+}
+
+/** DELETE of what a path and its query parameters name. */
+export function remove(path, parameters = {}) {
+  const query = new URLSearchParams(parameters);
+  return request(query.size ? `${path}?${query}` : path, { method: "DELETE" });
+}
+
+function send(method, path, body) {
+  return request(path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+}
+
+/** What went wrong, for a person. */
+export function reason(problem) {
+  return problem.status ? problem.message : "the node cannot be reached";
 }

@@ -26,16 +26,28 @@ export function milliseconds(value) {
   return `${value < 99.95 ? value.toFixed(1) : whole.format(value)} ms`;
 }
 
-/** Bytes a second. */
-export function byteRate(value) {
+/** A size in bytes. */
+export function byteSize(value) {
   if (!Number.isFinite(value)) return "–";
-  const units = ["B/s", "kB/s", "MB/s", "GB/s"];
+  const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
   while (value >= 1000 && unit < units.length - 1) {
     value /= 1000;
     unit += 1;
   }
   return `${value < 10 && unit > 0 ? value.toFixed(1) : whole.format(value)} ${units[unit]}`;
+}
+
+/** Bytes a second. */
+export function byteRate(value) {
+  return Number.isFinite(value) ? `${byteSize(value)}/s` : "–";
+}
+
+/** Microseconds, as milliseconds once there are many. */
+export function microseconds(value) {
+  if (!Number.isFinite(value)) return "–";
+  if (value >= 1000) return milliseconds(value / 1000);
+  return `${value < 9.95 ? value.toFixed(1) : whole.format(value)} µs`;
 }
 
 /** A coordinate, with a real minus sign. */

@@ -11,6 +11,7 @@ import { Overview } from "./overview.js";
 import { Palette } from "./palette.js";
 import { Servers } from "./servers.js";
 import { Sessions } from "./sessions.js";
+import { places, Theme } from "./shell.js";
 import { Stream } from "./stream.js";
 
 const $ = (id) => document.getElementById(id);
@@ -175,32 +176,15 @@ function showBanner() {
 setInterval(showBanner, 500);
 $("banner-retry").addEventListener("click", () => stream.open());
 
-// ── Theme ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Theme, and where else to go ────────────────────────────────────────────────────────────────────────────────────
 
-const THEMES = ["system", "light", "dark"];
-let theme = document.documentElement.dataset.theme ?? "system";
+new Theme(() => map.recolour());
+const roles = await places("edge");
 
-function showTheme() {
-  if (theme === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
-  setText($("theme"), `Theme: ${theme}`);
-  map.recolour();
+// A node without an edge has no world: its store is what there is to see.
+if (roles.includes("store") && !roles.includes("edge")) location.replace("/store");
+else {
+  // The sessions are loaded with the first world.
+  stream.open();
+  check.start();
 }
-
-$("theme").hidden = false;
-$("theme").addEventListener("click", () => {
-  theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-  try {
-    if (theme === "system") localStorage.removeItem("atlas-theme");
-    else localStorage.setItem("atlas-theme", theme);
-  } catch {
-    // Storage may be forbidden: the choice lasts for this page.
-  }
-  showTheme();
-});
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => map.recolour());
-showTheme();
-
-// The sessions are loaded with the first world.
-stream.open();
-check.start();

@@ -39,20 +39,25 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Every file that is served.
-pub(crate) static FILES: [File; 22] = [
+pub(crate) static FILES: [File; 31] = [
     file!("index.html", HTML),
+    file!("store.html", HTML),
     file!("console.css", STYLE),
+    file!("store.css", STYLE),
     file!("icon.svg", "image/svg+xml"),
     file!("plex-sans.woff2", "font/woff2"),
     file!("plex-sans.license.txt", "text/plain; charset=utf-8"),
     file!("theme.js", SCRIPT),
     file!("main.js", SCRIPT),
     file!("api.js", SCRIPT),
+    file!("ask.js", SCRIPT),
+    file!("bytes.js", SCRIPT),
     file!("check.js", SCRIPT),
     file!("drain.js", SCRIPT),
     file!("draw.js", SCRIPT),
     file!("feed.js", SCRIPT),
     file!("format.js", SCRIPT),
+    file!("keys.js", SCRIPT),
     file!("map.js", SCRIPT),
     file!("move.js", SCRIPT),
     file!("overview.js", SCRIPT),
@@ -60,8 +65,12 @@ pub(crate) static FILES: [File; 22] = [
     file!("scene.js", SCRIPT),
     file!("servers.js", SCRIPT),
     file!("sessions.js", SCRIPT),
+    file!("shell.js", SCRIPT),
     file!("sparkline.js", SCRIPT),
+    file!("store.js", SCRIPT),
+    file!("store-tables.js", SCRIPT),
     file!("stream.js", SCRIPT),
+    file!("value.js", SCRIPT),
 ];
 
 /// The file of a name.
@@ -89,10 +98,12 @@ mod tests {
             .filter(|file| file.kind != "font/woff2")
             .map(text)
             .collect();
-        for file in FILES
-            .iter()
-            .filter(|file| !matches!(file.name, "index.html" | "plex-sans.license.txt"))
-        {
+        for file in FILES.iter().filter(|file| {
+            !matches!(
+                file.name,
+                "index.html" | "store.html" | "plex-sans.license.txt"
+            )
+        }) {
             assert!(
                 all.contains(&format!("/console/{}", file.name))
                     || all.contains(&format!("\"./{}\"", file.name)),
@@ -115,9 +126,11 @@ mod tests {
                 assert!(!text.contains(word), "{}: {word}", file.name);
             }
         }
-        let page = text(find("index.html").unwrap());
-        for word in [" style=", " onclick=", "<style", "<script>"] {
-            assert!(!page.contains(word), "{word}");
+        for name in ["index.html", "store.html"] {
+            let page = text(find(name).unwrap());
+            for word in [" style=", " onclick=", "<style", "<script>"] {
+                assert!(!page.contains(word), "{name}: {word}");
+            }
         }
     }
 

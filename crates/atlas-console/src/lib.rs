@@ -1,11 +1,12 @@
-//! The console's pages, served on the admin listener: one page of plain HTML, CSS and small ES modules, compiled in.
+//! The console's pages, served on the admin listener: plain HTML, CSS and small ES modules, compiled in.
 //!
-//! Entry point: [`router`]. The page talks only to the node's own `/v1` routes (same origin, with the cookie that the
-//! admin listener set), so this crate knows no other: it serves files.
+//! Entry point: [`router`]. There is one page for the edge and one for the store; each talks only to the node's own `/v1`
+//! routes (same origin, with the cookie that the admin listener set), so this crate knows no other: it serves files.
 //!
 //! Invariants: nothing is loaded from elsewhere and nothing inline runs (the policy on every answer forbids both); every
-//! file has a validator, so that a reload costs a round trip and no bytes. A panel is one module in `assets/` that
-//! `main.js` wires to the stream; a new file needs its line in `FILES` of `files.rs`.
+//! file has a validator, so that a reload costs a round trip and no bytes; what comes from outside (names of players, keys
+//! and values) only ever becomes text. A panel is one module in `assets/` that `main.js` or `store.js` wires up; a new file
+//! needs its line in `FILES` of `files.rs`.
 
 mod files;
 
@@ -23,7 +24,7 @@ use files::File;
 const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
                       object-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// The console at `/` and its files under `/console/`.
+/// The console at `/`, of the store at `/store`, and their files under `/console/`.
 ///
 /// Merge it into the admin listener's router; the guard there decides who may read it.
 pub fn router() -> Router {
@@ -32,12 +33,16 @@ pub fn router() -> Router {
             "/",
             get(async |headers: HeaderMap| answer(files::find("index.html"), &headers)),
         )
+        .route(
+            "/store",
+            get(async |headers: HeaderMap| answer(files::find("store.html"), &headers)),
+        )
         .route("/console/{name}", get(asset))
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     answer(
-        files::find(&name).filter(|file| file.name != "index.html"),
+        files::find(&name).filter(|file| !file.name.ends_with(".html")),
         &headers,
     )
 }

@@ -11,6 +11,7 @@ async fn every_answer_carries_the_policy_and_a_validator() {
     let http = Http::new(mock.address);
     for (path, kind) in [
         ("/", "text/html; charset=utf-8"),
+        ("/store", "text/html; charset=utf-8"),
         ("/console/main.js", "text/javascript; charset=utf-8"),
         ("/console/console.css", "text/css; charset=utf-8"),
         ("/console/plex-sans.woff2", "font/woff2"),
@@ -56,6 +57,7 @@ async fn other_names_are_not_found() {
         "/console/",
         "/console/none.js",
         "/console/index.html",
+        "/console/store.html",
         "/console/..%2fCargo.toml",
         "/index.html",
     ] {

@@ -333,6 +333,10 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/v1/servers/main/{server}/drain", post(drain))
         .route("/v1/world", get(world))
         .route("/v1/demo", get(demo))
+        .route(
+            "/v1/node",
+            get(async || Json(json!({"id": "n1", "version": "0.0.0", "roles": ["edge"]}))),
+        )
         .with_state(shared)
 }
 

@@ -7,6 +7,7 @@
 
 mod config;
 mod console;
+mod console_store;
 mod demo;
 mod edge;
 mod hostile;

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atlas_testkit::{Atlas, Exit, Signal, eventually};
 
@@ -219,6 +219,22 @@ fn mount(arguments: &[&str], path: &Path) -> bool {
     let mut command = std::process::Command::new("mount");
     let done = command.args(arguments).arg(path).output();
     done.is_ok_and(|output| output.status.success())
+}
+
+/// Writes keys until the disk is full and stays so: a snapshot that lets go of log makes room for a while.
+pub(crate) fn fill_disk(client: &mut Client) {
+    let value = "x".repeat(10_000);
+    let mut refused_since = None;
+    for number in 0.. {
+        if client.ask(&format!("set key:{number} {value}")) == "+OK" {
+            refused_since = None;
+        } else {
+            let since = refused_since.get_or_insert_with(Instant::now);
+            if since.elapsed() > Duration::from_secs(2) {
+                return;
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use atlas_testkit::{Atlas, Http};
 use serde_json::{Value, json};
 
-use crate::store::{Client, SmallDisk, store};
+use crate::store::{Client, SmallDisk, fill_disk, store};
 use crate::support::{atlas, deadline};
 
 struct Node {
@@ -557,11 +557,7 @@ async fn a_store_that_refuses_writes_says_why() {
         .data_dir(disk.0.path());
     let node = node.start(deadline()).await.unwrap();
     let mut client = Client::connect(node.listener("store").unwrap());
-    let value = "x".repeat(10_000);
-    let mut number = 0;
-    while client.ask(&format!("set key:{number} {value}")) == "+OK" {
-        number += 1;
-    }
+    fill_disk(&mut client);
     let admin = node.admin().unwrap();
     let status = admin.get_json("/v1/store", deadline()).await.unwrap();
     let trouble = status["trouble"].as_str().unwrap();
