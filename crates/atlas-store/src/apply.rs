@@ -1,6 +1,7 @@
 //! What happens once records are durable: they are applied in the order of the log, and their clients are answered.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Instant;
 
 use atlas_kv::{
     Answers, ArgumentBuffer, Arguments, Discard, Effects, Moment, Reply, Waiter, transaction,
@@ -9,6 +10,7 @@ use atlas_resp::Protocol;
 use atlas_wal::Kind;
 use slab::Slab;
 
+use crate::commands::{EVICT, EXPIRE};
 use crate::connection::{Connection, Hold};
 use crate::door::Proposal;
 use crate::engine::Engine;
@@ -345,6 +347,8 @@ impl Engine {
             bytes: target.bytes,
             nobody: Discard,
         };
+        // Commands are timed where they are answered.
+        let began = matches!(kind, Kind::Expire | Kind::Evict).then(Instant::now);
         let applied = catch_unwind(AssertUnwindSafe(|| {
             apply_record(
                 &mut self.keyspace,
@@ -369,6 +373,10 @@ impl Engine {
                 connection.output.protocol = protocol;
             }
             self.list(key);
+        }
+        if let Some(began) = began {
+            let name = if kind == Kind::Expire { EXPIRE } else { EVICT };
+            self.look_if_delayed(name, began.elapsed());
         }
         self.counts.dirty += effects.dirty;
         self.counts.expired += effects.expired;

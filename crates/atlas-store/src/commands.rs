@@ -6,12 +6,14 @@ mod config;
 mod connection;
 mod debug;
 mod info;
+mod latency;
 mod observed;
 mod pubsub;
 mod server;
 mod transactions;
 
 pub(crate) use client::Pause;
+pub(crate) use latency::{Delays, EVICT, EXPIRE, SYNC};
 pub(crate) use observed::{SlowLog, Untimed};
 pub(crate) use server::Awaited;
 
@@ -95,7 +97,7 @@ impl Engine {
             "wait" => engine.wait(key, request),
             "waitaof" => engine.waitaof(key, request),
             "slowlog" => engine.slowlog_command(key, command, request),
-            "latency" => engine.latency(key, command),
+            "latency" => engine.latency(key, command, request),
             "memory" => engine.memory_command(key, command),
             _ => engine.answer_error(key, "ERR this command is not built yet"),
         });

@@ -194,6 +194,7 @@ pub(crate) struct Engine {
     pub(crate) expiry: crate::expiry::Expiry,
     pub(crate) pause: crate::commands::Pause,
     pub(crate) slowlog: crate::commands::SlowLog,
+    pub(crate) delays: crate::commands::Delays,
     pub(crate) effects: Effects,
     pub(crate) garbage: mpsc::Sender<Garbage>,
     pub(crate) metrics: Metrics,
@@ -298,6 +299,7 @@ impl Engine {
                     self.counts.syncs += 1;
                     self.counts.sync_time += took;
                     self.sync_times.add(took);
+                    self.look_if_delayed(crate::commands::SYNC, took);
                     self.durability.reached(number);
                     self.metrics.sync_seconds.observe(took.as_secs_f64());
                     self.durable = number;

@@ -14,7 +14,7 @@ use atlas_wal::{Batch, Disk, FileDisk};
 use mio::{Interest, Poll, Waker};
 use slab::Slab;
 
-use crate::commands::{Pause, SlowLog, Untimed};
+use crate::commands::{Delays, Pause, SlowLog, Untimed};
 use crate::config::StoreConfig;
 use crate::engine::{Counts, Engine, LISTENER, Live, MAILBOX, READ_BYTES, Rates, Stopping};
 use crate::error::Error;
@@ -182,6 +182,7 @@ impl Store {
             expiry: Expiry::default(),
             pause: Pause::default(),
             slowlog: SlowLog::default(),
+            delays: Delays::default(),
             effects: Effects::default(),
             garbage,
             metrics: self.metrics,

@@ -1,4 +1,4 @@
-//! `SLOWLOG`, `LATENCY`, `MEMORY`: what the engine has noticed.
+//! `SLOWLOG`, `MEMORY`: what the engine has noticed.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use atlas_kv::command::Flags;
 use atlas_kv::{Arguments, Command, Reply as _};
 
+use super::latency::{COMMAND, FAST_COMMAND};
 use crate::api::{Bytes, SlowView};
 use crate::door::Request;
 use crate::engine::Engine;
@@ -124,6 +125,8 @@ impl Engine {
         let now = Instant::now();
         let took = now.saturating_duration_since(std::mem::replace(&mut self.command_began, now));
         self.statistics.of(command).time += took;
+        let is_fast = command.flags.contains(Flags::FAST);
+        self.look_if_delayed(if is_fast { FAST_COMMAND } else { COMMAND }, took);
         let Ok(limit) = u64::try_from(self.live.slowlog_longer_than_us) else {
             return;
         };
@@ -224,27 +227,6 @@ impl Engine {
                 }
             }
             _ => self.help(key, "SLOWLOG", &["GET [<count>]", "LEN", "RESET"]),
-        }
-    }
-
-    pub(super) fn latency(&mut self, key: usize, command: &'static Command) {
-        match command.name {
-            "latest" | "history" => self.with_output(key, |output| output.array(0)),
-            "reset" => self.with_output(key, |output| output.integer(0)),
-            "doctor" => {
-                let (syncs, total) = (self.counts.syncs, self.counts.sync_time);
-                let mean = total.checked_div(u32::try_from(syncs).unwrap_or(u32::MAX));
-                let text = format!(
-                    "The log was made durable {syncs} times, {:.3} ms each on average.",
-                    mean.unwrap_or_default().as_secs_f64() * 1000.0
-                );
-                self.with_output(key, |output| output.verbatim("txt", text.as_bytes()));
-            }
-            _ => self.help(
-                key,
-                "LATENCY",
-                &["DOCTOR", "HISTORY <event>", "LATEST", "RESET [<event> ...]"],
-            ),
         }
     }
 

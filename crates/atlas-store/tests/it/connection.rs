@@ -169,3 +169,24 @@ fn shutdown_ends_the_process() {
     assert_eq!(client.try_receive(), None);
     store.ended();
 }
+
+#[test]
+fn delays_are_kept_from_a_threshold() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Running::start(folder.path());
+    let mut client = store.client();
+    client.script(
+        "debug sleep 0.02 => OK
+         latency latest => []
+         config set latency-monitor-threshold 10 => OK
+         debug sleep 0.02 => OK
+         latency history nothing => []",
+    );
+    let latest = client.run("latency latest");
+    assert!(latest.contains("[command "), "{latest}");
+    let history = client.run("latency history command");
+    assert!(history.starts_with("[["), "{history}");
+    assert!(client.run("latency doctor").contains("command: 1 times"));
+    client.script("latency reset command => 1\nlatency history command => []");
+    client.script("latency reset nothing => 0");
+}
