@@ -1,5 +1,5 @@
 //! The workspace's chores, one command each: `cargo xtask ci | test | tidy | docs | fresh | sim | bench | autobahn |
-//! chaos | soak | durability | fuzz | redis-suite`.
+//! chaos | soak | durability | fuzz | redis-suite | client-suites`.
 //!
 //! The gate (`ci`) only reads and runs; what it finds is mended by other commands (`cargo fmt`, `cargo xtask docs`).
 //! Everything here shells out to cargo and prints: it is the one crate besides the binary that does.
@@ -13,6 +13,7 @@
 mod autobahn;
 mod bench;
 mod ci;
+mod client_suites;
 mod counts;
 mod docs;
 mod durability;
@@ -76,6 +77,8 @@ enum Chore {
     Fuzz(fuzz::Arguments),
     /// Run the Redis project's own tests against the store
     RedisSuite(redis_suite::Arguments),
+    /// Run client libraries' own tests against Redis and against the store, and compare
+    ClientSuites(client_suites::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -109,5 +112,6 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Chore::Durability(arguments) => durability::run(&workspace, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
         Chore::RedisSuite(arguments) => redis_suite::run(&workspace, &arguments),
+        Chore::ClientSuites(arguments) => client_suites::run(&workspace, &arguments),
     }
 }

@@ -70,7 +70,12 @@ impl StoreServer {
     fn redis(folder: &Path) -> Result<Self, Error> {
         let port = free_port()?;
         let text = port.to_string();
-        let flags = [("--port", text.as_str()), ("--save", "")];
+        // The store takes `DEBUG` from any client; the suites ask for it.
+        let flags = [
+            ("--port", text.as_str()),
+            ("--save", ""),
+            ("--enable-debug-command", "yes"),
+        ];
         let running = Running::listening(
             Path::new("redis-server"),
             &flags,
