@@ -21,11 +21,13 @@
 //! assert_eq!(decoder.decode(&mut buffer, &limits, &mut arguments), Ok(Progress::Command));
 //! ```
 
+mod ahead;
 mod decoder;
 mod inline;
 mod limits;
 mod violation;
 
+pub use ahead::second_arguments;
 pub use decoder::{Decoder, Progress};
 pub use limits::Limits;
 pub use violation::Violation;

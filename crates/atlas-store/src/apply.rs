@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::flight::{Entry, Flight, Step};
 use crate::log::Trouble;
 use crate::recovery::described;
+use crate::sockets::WARMED_MAX;
 use crate::waiting::Waiting;
 
 /// Where the answers of one record go: into the outputs of connections.
@@ -69,6 +70,9 @@ impl Engine {
     pub(crate) fn land(&mut self, number: u64) {
         while let Some(flight) = self.flights.take(number) {
             for (at, entry) in flight.entries.iter().enumerate() {
+                if at % WARMED_MAX == 0 {
+                    self.warm(&flight, at);
+                }
                 self.land_one(&flight, at as u32, entry);
             }
             for entry in &flight.entries {
@@ -78,6 +82,17 @@ impl Engine {
         }
         self.resume.append(&mut self.stalled);
         self.resume.append(&mut self.looking);
+    }
+
+    /// Brings what the next commands of a flight are about from memory.
+    fn warm(&self, flight: &Flight, at: usize) {
+        let end = (at + WARMED_MAX).min(flight.entries.len());
+        let next = flight.entries.get(at..end).unwrap_or_default();
+        let keys = next.iter().filter_map(|entry| {
+            let key = flight.arguments(&entry.arguments).get(1)?;
+            Some((entry.database, key))
+        });
+        self.keyspace.warm(keys);
     }
 
     /// What was written and not applied after a failure is answered with it, and never applied.

@@ -1,8 +1,9 @@
 //! The engine's sockets: new clients, what they send, what waits to be sent to them.
 
 use std::io::{ErrorKind, Write as _};
+use std::ops::Range;
 
-use atlas_resp::request::{Limits, Progress, Violation};
+use atlas_resp::request::{Limits, Progress, Violation, second_arguments};
 use mio::Token;
 
 use crate::connection::{Connection, Hold, Io};
@@ -12,6 +13,8 @@ use crate::engine::{CONNECTIONS, Engine, READ_BYTES};
 const ROUNDS_MAX: u32 = 4;
 /// Connections taken in before others get their turn.
 const ACCEPTS_MAX: u32 = 256;
+/// Commands of one client whose keys are brought from memory together.
+pub(crate) const WARMED_MAX: usize = 16;
 
 /// Answers that may wait for a client that has not logged in, when the system takes no more of them; as in Redis.
 const STRANGER_OUTPUT_BYTES_MAX: usize = 1 << 10;
@@ -221,7 +224,13 @@ impl Engine {
     fn commands(&mut self, key: usize, buffer: &mut [u8]) -> usize {
         let mut ranges = std::mem::take(&mut self.ranges);
         let output_bytes_max = self.live.output_bytes_max;
+        // The first one is run as it comes: mostly it is the only one.
+        let mut warmed = 1;
         loop {
+            if warmed == 0 {
+                warmed = self.warm_ahead(key, buffer, &mut ranges);
+            }
+            warmed -= 1;
             let is_full = self.is_full();
             let Some(connection) = self.connections.get_mut(key) else {
                 self.ranges = ranges;
@@ -253,6 +262,24 @@ impl Engine {
         self.connections
             .get(key)
             .map_or(buffer.len(), |connection| connection.decoder.consumed())
+    }
+
+    /// Brings from memory what a client's next commands are about; how many of them, at least one.
+    fn warm_ahead(&self, key: usize, buffer: &[u8], ranges: &mut Vec<Range<u32>>) -> usize {
+        let Some(connection) = self.connections.get(key) else {
+            return 1;
+        };
+        ranges.clear();
+        let from = connection.decoder.consumed();
+        let count = second_arguments(buffer, from, WARMED_MAX, ranges);
+        if count > 1 {
+            let keys = ranges.iter().filter_map(|range| {
+                let key = buffer.get(range.start as usize..range.end as usize)?;
+                Some((connection.database, key))
+            });
+            self.keyspace.warm(keys);
+        }
+        count.max(1)
     }
 
     /// True while so much waits for the disk that clients have to wait too.
