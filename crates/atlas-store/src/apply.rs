@@ -230,6 +230,7 @@ impl Engine {
                     if let Ok(command) = command {
                         engine.look_if_slow(key, command, &arguments);
                     }
+                    engine.notify_missed();
                 }
                 Step::ReadTransaction => {
                     let services = &flight.service_answers;

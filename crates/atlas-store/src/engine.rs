@@ -261,6 +261,8 @@ impl Engine {
             self.read_mail();
             self.go_on();
             self.end_untimed();
+            // Of what records and transactions looked for; a read tells its own at once.
+            self.notify_missed();
             self.snapshot_step();
             self.tick();
             self.submit();

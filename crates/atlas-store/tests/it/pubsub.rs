@@ -59,3 +59,22 @@ fn keys_tell_what_happens_to_them() {
         assert_eq!(shown(&one.receive()), expected);
     }
 }
+
+#[test]
+fn keys_that_reads_behind_writes_or_in_transactions_do_not_find_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Running::start(folder.path());
+    let (mut listener, mut client) = (store.client(), store.client());
+    client.script("config set notify-keyspace-events Em => OK");
+    listener.script("subscribe __keyevent@0__:keymiss => [subscribe __keyevent@0__:keymiss 1]");
+    // The read comes while the write is on its way to the disk.
+    client.send("set a 1\nget one\n");
+    assert_eq!(shown(&client.receive()), "OK");
+    assert_eq!(shown(&client.receive()), "nil");
+    client.script("multi => OK\nget two => QUEUED\nset a 2 => QUEUED\nexec => [nil OK]");
+    client.script("multi => OK\nget three => QUEUED\nexec => [nil]");
+    for key in ["one", "two", "three"] {
+        let expected = format!("[message __keyevent@0__:keymiss {key}]");
+        assert_eq!(shown(&listener.receive()), expected);
+    }
+}
