@@ -4,6 +4,7 @@ use crate::command::{Command, Flags, Group, Keys};
 use crate::context::{Context, Expiry};
 use crate::effects::Class;
 use crate::keys::{SAME_OBJECT, database};
+use crate::value::Value;
 use crate::view::View;
 use crate::{Arguments, Error, Reply};
 
@@ -96,10 +97,11 @@ fn rename_unless(
     if is_there && is_only_new {
         return Ok(false);
     }
+    let is_raw = is_raw(context, source);
     let Some((value, expire_ms)) = context.take(source) else {
         return Err(Error::NoSuchKey);
     };
-    context.set(target, value, Expiry::of(expire_ms));
+    set(context, target, value, expire_ms, is_raw);
     if is_there {
         // The place is kept, so that scans find the key; for listeners it was removed and came anew.
         context.notify(Class::NEW, "new", target);
@@ -146,11 +148,12 @@ fn copy(
         reply.integer(0);
         return Ok(());
     }
+    let is_raw = is_raw(context, source);
     let Some((value, expire_ms)) = context.duplicate(source) else {
         return Err(Error::NoSuchKey);
     };
     context.in_database(to, |context| {
-        context.set(target, value, Expiry::of(expire_ms));
+        set(context, target, value, expire_ms, is_raw);
         if is_there {
             context.notify(Class::NEW, "new", target);
         }
@@ -175,11 +178,12 @@ fn move_key(
         reply.integer(0);
         return Ok(());
     }
+    let is_raw = is_raw(context, key);
     let Some((value, expire_ms)) = context.take(key) else {
         return Err(Error::NoSuchKey);
     };
     context.in_database(to, |context| {
-        context.set(key, value, Expiry::of(expire_ms));
+        set(context, key, value, expire_ms, is_raw);
     });
     context.changed(key);
     context.in_database(to, |context| context.modified(key));
@@ -189,4 +193,20 @@ fn move_key(
     });
     reply.integer(1);
     Ok(())
+}
+
+/// True if the key holds a short string that was changed in place, which `OBJECT ENCODING` tells.
+fn is_raw(context: &Context<'_>, key: &[u8]) -> bool {
+    let view = context.view();
+    let entry = view.peek(key);
+    entry.is_some_and(|entry| entry.encoding() == "raw")
+}
+
+/// Sets a key to what another held, with how it is told.
+fn set(context: &mut Context<'_>, key: &[u8], value: Value, expire_ms: Option<i64>, is_raw: bool) {
+    context.set(key, value, Expiry::of(expire_ms));
+    if is_raw {
+        // Changing nothing in place is what marks it.
+        context.edit_string(key, 0..0, |_| {});
+    }
 }

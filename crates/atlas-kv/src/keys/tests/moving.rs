@@ -177,3 +177,27 @@ fn what_has_expired_is_neither_source_nor_in_the_way() {
         ],
     );
 }
+
+#[test]
+fn a_string_that_was_changed_in_place_is_told_so_wherever_it_goes() {
+    let mut stage = Stage::new();
+    check(
+        &mut stage,
+        &[
+            ("set a short", "+OK"),
+            ("append a er", ":7"),
+            ("object encoding a", "raw"),
+            ("copy a b", ":1"),
+            ("object encoding b", "raw"),
+            ("rename b c", "+OK"),
+            ("object encoding c", "raw"),
+            ("move c 1", ":1"),
+            ("set d short", "+OK"),
+            ("rename d e", "+OK"),
+            ("object encoding e", "embstr"),
+            ("copy a e replace", ":1"),
+            ("object encoding e", "raw"),
+            ("get e", "shorter"),
+        ],
+    );
+}
