@@ -176,6 +176,16 @@ pub(crate) fn raise_descriptor_limit() {
     }
 }
 
+/// Says whether what is allocated from now on may lie in huge pages: a store reads all over its memory and is faster with
+/// them, for small processes and for idle connections they would only be larger.
+pub(crate) fn use_huge_pages(may: bool) {
+    // A system that has no such switch, or refuses it, goes on as it is: nothing but speed and size depends on it.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(!may);
+    #[cfg(not(target_os = "linux"))]
+    let _ = may;
+}
+
 /// The binary's own part of the admin API.
 pub(crate) fn operations() -> Vec<atlas_runtime::admin::Operation> {
     let mut operations = reload::operations();

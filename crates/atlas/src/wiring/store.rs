@@ -27,6 +27,7 @@ pub(crate) fn folder(config: &Config, data_dir: &Path) -> PathBuf {
 /// [`Error::Store`]; [`Error::Runtime`] if the port is taken.
 pub(super) fn build(node: &mut Node, data_dir: &Path) -> Result<Store, Error> {
     let folder = folder(&node.config, data_dir);
+    super::use_huge_pages(true);
     let store = Store::build(
         &node.config.store,
         &folder,
