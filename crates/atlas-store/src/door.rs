@@ -100,6 +100,7 @@ impl Engine {
             [root.map_or("", |root| root.name), command.name]
         };
         self.last_resolved = (is_root && command.subcommands.is_empty()).then_some(command);
+        let in_flight = connection.in_flight;
         let errors = self.counts.errors;
         if !is_plain && !self.admit(key, command, request) {
             if self.counts.errors != errors {
@@ -124,7 +125,13 @@ impl Engine {
             self.statistics.of(command).failed += 1;
         }
         if !self.stays_untimed(key, command, bytes.len()) {
-            self.look_if_slow(key, command, &arguments);
+            let connection = self.connections.get(key);
+            if connection.is_some_and(|connection| connection.in_flight > in_flight) {
+                // Whether it is slow shows when it lands.
+                self.count_time(command);
+            } else {
+                self.look_if_slow(key, command, &arguments);
+            }
         }
     }
 

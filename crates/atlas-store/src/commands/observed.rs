@@ -113,6 +113,16 @@ impl Engine {
         }
     }
 
+    /// Counts what a command took.
+    #[inline]
+    pub(crate) fn count_time(&mut self, command: &Command) -> Duration {
+        // A command begins where the one before it ended: that is one look at the clock instead of two.
+        let now = Instant::now();
+        let took = now.saturating_duration_since(std::mem::replace(&mut self.command_began, now));
+        self.statistics.of(command).time += took;
+        took
+    }
+
     /// Counts what a command took, and keeps it if that was long.
     #[inline]
     pub(crate) fn look_if_slow(
@@ -121,10 +131,7 @@ impl Engine {
         command: &Command,
         arguments: &Arguments<'_>,
     ) {
-        // A command begins where the one before it ended: that is one look at the clock instead of two.
-        let now = Instant::now();
-        let took = now.saturating_duration_since(std::mem::replace(&mut self.command_began, now));
-        self.statistics.of(command).time += took;
+        let took = self.count_time(command);
         let is_fast = command.flags.contains(Flags::FAST);
         self.look_if_delayed(if is_fast { FAST_COMMAND } else { COMMAND }, took);
         let Ok(limit) = u64::try_from(self.live.slowlog_longer_than_us) else {

@@ -99,6 +99,10 @@ async fn the_store_tells_how_it_is() {
         serde_json::json!(["lrange", "list", "0", "0"])
     );
     assert_eq!(first["client"], "tester");
+    // A write passes the door and lands later: it is one slow command.
+    assert_eq!(client.ask("set once 1"), "+OK");
+    let slow = get(&admin, "/v1/store/slowlog").await.to_string();
+    assert_eq!(slow.matches(r#""set","once""#).count(), 1, "{slow}");
     assert_eq!(client.ask("config set slowlog-log-slower-than -1"), "+OK");
     let forgot = admin
         .request("DELETE", "/v1/store/slowlog", None, deadline())
