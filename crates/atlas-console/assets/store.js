@@ -54,7 +54,7 @@ function show(store) {
   setText($("memory-now"), byteSize(memory.used_bytes));
   const limit = memory.limit_bytes ? `of ${byteSize(memory.limit_bytes)}, ${memory.policy}` : "no limit";
   $("memory-under").classList.toggle("bad", memory.limit_bytes > 0 && memory.used_bytes > memory.limit_bytes);
-  setText($("memory-under"), `${limit} · at most ${byteSize(memory.peak_bytes)}`);
+  setText($("memory-under"), `${limit} · peak ${byteSize(memory.peak_bytes)}`);
   sparks.memory.add(memory.used_bytes);
 
   const { log, snapshot, totals } = store;

@@ -516,7 +516,7 @@ async fn a_node_with_both_roles_shows_the_way_and_one_without_a_store_does_not()
         println!("skipped: no Chromium is installed");
         return;
     };
-    let page = browser.page(Viewport::DESKTOP, deadline()).await.unwrap();
+    let page = browser.page(Viewport::PHONE, deadline()).await.unwrap();
     let node = crate::demo::demo(4).await;
     page.go(node.ready().console.as_deref().unwrap(), deadline())
         .await
@@ -524,11 +524,15 @@ async fn a_node_with_both_roles_shows_the_way_and_one_without_a_store_does_not()
     let wait = async |expression: &str| page.wait_for(expression, deadline()).await.unwrap();
     wait("!document.getElementById('places').hidden && document.body.dataset.stream === 'live'")
         .await;
+    // On a phone, too.
+    let fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
+    wait(fits).await;
     page.click("#places [data-role='store']", deadline())
         .await
         .unwrap();
     wait("location.pathname === '/store' && document.body.dataset.stream === 'live'").await;
     wait("document.getElementById('keys-empty').textContent.includes('holds no keys')").await;
+    wait(fits).await;
     page.click("#places [data-role='edge']", deadline())
         .await
         .unwrap();
