@@ -8,6 +8,7 @@ use crate::api::{
     ClientView, ClientsPage, CommandView, CommandsView, DatabaseView, LogView, MemoryView,
     SlowLogView, SnapshotView, StoreView, SyncView, TotalsView,
 };
+use crate::config::StoreConfig;
 use crate::connection::{Connection, Hold};
 use crate::engine::Engine;
 
@@ -24,6 +25,12 @@ pub(crate) enum Question {
     SlowLog(oneshot::Sender<SlowLogView>),
     /// The same, and forgets them.
     ForgetSlow(oneshot::Sender<SlowLogView>),
+    /// Takes over what differs in this configuration; the password is what its file has.
+    Reload(
+        Box<StoreConfig>,
+        Option<Vec<u8>>,
+        oneshot::Sender<crate::Reloaded>,
+    ),
     /// Begins a snapshot; false if one is in the making.
     Snapshot(oneshot::Sender<bool>),
     /// What clients have to say to be let in, if anything.
@@ -42,6 +49,9 @@ impl Engine {
             Question::ForgetSlow(answer) => {
                 self.slowlog.clear();
                 drop(answer.send(self.slow_log()));
+            }
+            Question::Reload(config, password, answer) => {
+                drop(answer.send(self.reload(&config, password)));
             }
             Question::Snapshot(answer) => drop(answer.send(self.snapshot_begin())),
             Question::Password(answer) => drop(answer.send(self.live.password.clone())),

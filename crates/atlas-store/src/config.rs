@@ -57,6 +57,9 @@ pub struct StoreConfig {
     pub in_flight_bytes_max: ByteSize,
     /// How long a file of the log is. One is written ahead, so that a full disk shows before it is too late.
     pub log_segment_bytes: ByteSize,
+    /// Bytes of log, in whole files, that stay though a snapshot has what is in them: for backups, which have no gap between
+    /// them if less than this is written meanwhile.
+    pub log_keep_bytes: ByteSize,
     /// Which keyspace notifications are published, in Redis's letters; empty: none.
     pub notify_keyspace_events: String,
     /// Commands that take longer are kept for `SLOWLOG`. 0s: all of them.
@@ -86,6 +89,7 @@ impl Default for StoreConfig {
             arguments_max: 1 << 20,
             in_flight_bytes_max: ByteSize::mib(64),
             log_segment_bytes: ByteSize::mib(64),
+            log_keep_bytes: ByteSize(0),
             notify_keyspace_events: String::new(),
             slowlog_longer_than: TimeSpan::from_millis(10),
             slowlog_entries_max: 128,
@@ -256,6 +260,12 @@ impl StoreConfig {
         }
         if self.in_flight_bytes_max.0 < 1 << 20 {
             complain("in-flight-bytes-max", "is too small; write at least 1MiB");
+        }
+        if (1..1 << 20).contains(&self.maxmemory.0) {
+            complain(
+                "maxmemory",
+                "is less than a store without keys takes; write at least 1MiB, or 0 for no limit",
+            );
         }
         if crate::pubsub::classes(&self.notify_keyspace_events).is_none() {
             complain(

@@ -156,6 +156,8 @@ pub(crate) enum Stopping {
 pub(crate) struct Engine {
     pub(crate) config: Arc<StoreConfig>,
     pub(crate) live: Live,
+    /// What the password's file had; `CONFIG SET` may have put another in force.
+    pub(crate) configured_password: Option<Vec<u8>>,
     pub(crate) poll: Poll,
     pub(crate) listener: Option<TcpListener>,
     pub(crate) listen: SocketAddr,

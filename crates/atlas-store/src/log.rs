@@ -90,7 +90,7 @@ struct State {
     is_closing: bool,
     fsync: Fsync,
     fsync_interval: Duration,
-    purge: Option<(Verified, LogId)>,
+    purge: Option<(Verified, LogId, u64)>,
     prepared: Option<Result<Prepared, Error>>,
     /// The log and what is known of it, while the thread waits and `fsync` is not `every`.
     lent: Option<Lent>,
@@ -199,9 +199,15 @@ impl LogQueue {
         self.0.1.notify_one();
     }
 
-    /// Lets go of what a snapshot covers.
-    pub(crate) fn purge(&self, snapshot: Verified, up_to: LogId) {
-        self.state().purge = Some((snapshot, up_to));
+    /// Changes how often `interval` syncs.
+    pub(crate) fn set_interval(&self, interval: Duration) {
+        self.state().fsync_interval = interval;
+        self.0.1.notify_one();
+    }
+
+    /// Lets go of what a snapshot covers, but of as many bytes before it as are to be kept.
+    pub(crate) fn purge(&self, snapshot: Verified, up_to: LogId, keep_bytes: u64) {
+        self.state().purge = Some((snapshot, up_to, keep_bytes));
         self.0.1.notify_one();
     }
 
@@ -235,7 +241,7 @@ pub(crate) struct Writer {
 #[derive(Default)]
 struct Work {
     submissions: Vec<Submission>,
-    purge: Option<(Verified, LogId)>,
+    purge: Option<(Verified, LogId, u64)>,
     prepared: Option<Result<Prepared, Error>>,
     is_sync_due: bool,
     is_closing: bool,
@@ -279,7 +285,8 @@ impl Writer {
             if work.is_sync_due && self.written > self.durable {
                 self.sync();
             }
-            if let Some((snapshot, up_to)) = work.purge.take() {
+            if let Some((snapshot, up_to, keep_bytes)) = work.purge.take() {
+                self.log().keep(keep_bytes);
                 self.purge(&snapshot, up_to);
             }
             self.prepare();

@@ -132,6 +132,7 @@ impl Store {
             .register(&mut listener, LISTENER, Interest::READABLE)
             .map_err(Error::Poll)?;
         let keyspace = self.recovered.keyspace;
+        let configured_password = self.password.clone();
         let live = Live::of(&self.config, self.password);
         let settings = keyspace.settings().clone();
         let configured = Settings {
@@ -149,6 +150,7 @@ impl Store {
         );
         let mut engine = Engine {
             live,
+            configured_password,
             poll: self.poll,
             listener: Some(listener),
             listen: self.listen,
@@ -246,7 +248,7 @@ pub fn declare_metrics(registry: &Registry) -> Result<(), Error> {
     Metrics::declare(registry).map(drop).map_err(Error::Metrics)
 }
 
-fn read_password(file: &Path) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) fn read_password(file: &Path) -> Result<Option<Vec<u8>>, Error> {
     if file.as_os_str().is_empty() {
         return Ok(None);
     }

@@ -251,7 +251,8 @@ impl Engine {
                 self.snapshots.written_ms = Some(self.now_ms);
                 self.snapshots.last_error = None;
                 self.snapshots.dirty = running.dirty;
-                self.log.purge(written.verified, header.id);
+                let keep_bytes = self.config.log_keep_bytes.0;
+                self.log.purge(written.verified, header.id, keep_bytes);
             }
             Err(error) => {
                 tracing::error!(error, "the snapshot failed; the log goes on");

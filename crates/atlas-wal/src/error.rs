@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// The disk refused an operation; nothing that was promised is touched.
-    #[error("cannot {action} {} at offset {offset}", file.display())]
+    #[error("cannot {action} {}{}", file.display(), at(*offset))]
     Io {
         /// What was tried, as a verb: `read`, `write`, `create`.
         action: &'static str,
@@ -132,7 +132,7 @@ pub enum Error {
     },
     /// There are snapshots but no log: its files were removed, or this is half a backup. Nothing was changed.
     #[error(
-        "{} has the snapshot {snapshot} but no log; restore the log's files, or begin a new log from the snapshot",
+        "{} has the snapshot {snapshot} but no log; put the log's files back, or restore a backup",
         directory.display()
     )]
     SnapshotWithoutLog {
@@ -244,6 +244,14 @@ impl Error {
     #[must_use]
     pub fn refuses_writes(&self) -> bool {
         matches!(self, Self::SyncFailed { .. } | Self::Refusing { .. })
+    }
+}
+
+/// Where in a file, unless it is about the file as a whole.
+fn at(offset: u64) -> String {
+    match offset {
+        0 => String::new(),
+        _ => format!(" at offset {offset}"),
     }
 }
 

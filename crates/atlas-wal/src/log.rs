@@ -42,6 +42,8 @@ pub struct Log {
     /// A preparation was handed out and did not come back.
     preparing: bool,
     refusing: Option<Refusal>,
+    /// Bytes of segments that a purge leaves although nothing needs them.
+    keep_bytes: u64,
     frame: Vec<u8>,
     _lock: Box<dyn Lock>,
 }
@@ -308,9 +310,21 @@ impl Log {
         self.remove_purged()
     }
 
+    /// Lets later purges leave segments of so many bytes before the first that is needed.
+    pub fn keep(&mut self, bytes: u64) {
+        self.keep_bytes = bytes;
+    }
+
     fn remove_purged(&mut self) -> Result<usize, Error> {
         let active = self.active.header.number;
-        let needed = self.groups.needed_segment(active).min(active);
+        let mut needed = self.groups.needed_segment(active).min(active);
+        let mut kept = 0;
+        for stretch in self.sealed.iter().rev() {
+            if stretch.header.number < needed && kept < self.keep_bytes {
+                kept += stretch.header.bytes;
+                needed = stretch.header.number;
+            }
+        }
         let mut removed = 0;
         while let Some(oldest) = self.sealed.front()
             && oldest.header.number < needed

@@ -225,7 +225,7 @@ impl Error {
             Self::NoServer { .. } => Some("`atlas servers` lists them".to_owned()),
             Self::ManyServers { .. } => Some("name it with its world: WORLD/SERVER".to_owned()),
             Self::NotReloaded { .. } => Some(
-                "`atlas config check` reads the file without a node; the edge goes on as it was".to_owned(),
+                "`atlas config check` reads the file without a node; the node goes on as it was".to_owned(),
             ),
             Self::Demo(atlas_demo::Error::Bind { .. }) => {
                 Some("choose another address with --listen; port 0 finds a free one".to_owned())
@@ -233,30 +233,7 @@ impl Error {
             Self::Edge(atlas_edge::Error::Resolve { .. }) => {
                 Some("check the server's `address` in the configuration, or the machine's resolver".to_owned())
             }
-            Self::Store(atlas_store::Error::Panicked { index, .. }) => Some(format!(
-                "nothing was changed; please report it. `atlas store skip {index}` leaves this record out from now on, and the store starts without its effect"
-            )),
-            Self::Store(atlas_store::Error::OutsideBackup { .. }) => {
-                Some("`atlas store restore --from FOLDER --list` shows which moments a backup has".to_owned())
-            }
-            Self::Store(atlas_store::Error::Unverified { .. }) => {
-                Some("the store's own files were only read; remove this folder and make another backup".to_owned())
-            }
-            Self::Store(atlas_store::Error::Exists { .. }) => {
-                Some("name another data directory, or move that one away".to_owned())
-            }
-            Self::Store(atlas_store::Error::Log(atlas_wal::Error::InUse { .. })) => {
-                Some("stop the store that has it (SIGTERM), or name another data directory".to_owned())
-            }
-            Self::Store(atlas_store::Error::Log(_) | atlas_store::Error::Load { .. } | atlas_store::Error::Record { .. }) => {
-                Some("nothing was changed; `docs/operate/store.md` says what each error means".to_owned())
-            }
-            Self::Store(atlas_store::Error::NoStore { .. }) => Some(
-                "name the data directory or its folder `store`; without one, `store.data-dir` and `node.data-dir` of the configuration say where it is".to_owned(),
-            ),
-            Self::Store(atlas_store::Error::Folder { .. }) => {
-                Some("`store.data-dir`, or `node.data-dir` (--data-dir), must name a folder that this user may write to".to_owned())
-            }
+            Self::Store(error) => of_store(error),
             Self::Runtime(atlas_runtime::Error::Write { .. }) => {
                 Some("`node.data-dir` (or --data-dir) must name a folder that this user may write to".to_owned())
             }
@@ -296,4 +273,62 @@ fn config_words(error: &atlas_runtime::config::Error) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// The remedy of what the store cannot do.
+fn of_store(error: &atlas_store::Error) -> Option<String> {
+    use atlas_store::Error as Store;
+    use atlas_wal::Error as Log;
+    let text = match error {
+        Store::Panicked { index, .. } => {
+            return Some(format!(
+                "nothing was changed; please report it. `atlas store skip {index}` leaves this record out from now on, and the store starts without its effect"
+            ));
+        }
+        Store::Exists { .. } => "name another data directory, or move that one away",
+        Store::OutsideBackup { .. } => {
+            "`atlas store restore --from FOLDER --list` shows which moments a backup has"
+        }
+        Store::Unverified { .. } => {
+            "the store's own files were only read; remove this folder and make another backup"
+        }
+        Store::NoStore { .. } => {
+            "name the data directory or its folder `store`; without one, `store.data-dir` and `node.data-dir` of the configuration say where it is"
+        }
+        Store::Folder { source, .. } | Store::File { source, .. } if is_refused(source) => REFUSED,
+        Store::Log(Log::Io { source, .. }) if is_refused(source) => REFUSED,
+        Store::Folder { .. } => {
+            "`store.data-dir`, or `node.data-dir` (--data-dir), must name a folder that this user may write to"
+        }
+        Store::Log(Log::InUse { .. }) => {
+            "stop the store that has it (SIGTERM), or name another data directory"
+        }
+        // These say what to do themselves.
+        Store::Log(Log::Owner { .. } | Log::NewerFormat { .. } | Log::NewerApplyLevel { .. }) => {
+            "nothing was changed"
+        }
+        Store::Log(
+            Log::Corrupt { .. }
+            | Log::MissingSegment { .. }
+            | Log::NoSnapshot { .. }
+            | Log::SnapshotWithoutLog { .. },
+        ) => {
+            "nothing was changed; `atlas store check` says what could be kept, `atlas store restore` makes new files from a backup"
+        }
+        Store::Log(_) | Store::Load { .. } | Store::Record { .. } => {
+            "nothing was changed; `docs/operate/store.md` says what each error means"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+const REFUSED: &str = "the store's user must own the folder and its files, and the disk must not be mounted for reading only; `ls -ld` and `mount` show both";
+
+/// The system lets this user not do it, or nobody.
+fn is_refused(source: &io::Error) -> bool {
+    matches!(
+        source.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    )
 }

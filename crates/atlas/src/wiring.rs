@@ -42,11 +42,11 @@ pub(crate) async fn serve(
     roles: &[Role],
     serving: Serving,
 ) -> Result<ExitCode, Error> {
-    let (node, edges) = start(context, source()?, roles, &serving).await?;
+    let (node, running) = start(context, source()?, roles, &serving).await?;
     for (name, address) in node.listeners() {
         tracing::info!(listener = name, address, "listening");
     }
-    until_stopped(node, edges, source).await
+    until_stopped(node, running, source).await
 }
 
 /// Runs roles as somebody does who sits in front of it: a summary on stdout, the console's link in it.
@@ -59,9 +59,9 @@ pub(crate) async fn up(
     roles: &[Role],
     serving: Serving,
 ) -> Result<ExitCode, Error> {
-    let (node, edges) = start(context, source()?, roles, &serving).await?;
+    let (node, running) = start(context, source()?, roles, &serving).await?;
     terminal::print(&summary(&node, Paint::stdout()))?;
-    until_stopped(node, edges, source).await
+    until_stopped(node, running, source).await
 }
 
 async fn start(
@@ -69,7 +69,7 @@ async fn start(
     loaded: Loaded<Config>,
     roles: &[Role],
     serving: &Serving,
-) -> Result<(Node, Vec<atlas_edge::Handle>), Error> {
+) -> Result<(Node, Handles), Error> {
     let data_dir = loaded.config.node.data_dir(&context.variables);
     let mut node = Node::begin(loaded.config, data_dir.clone(), Stop::AtOnce, serving)?;
     let mut admin = node.admin();
@@ -89,7 +89,10 @@ async fn start(
             }
         }
     }
-    let handles = services.iter().map(atlas_edge::Edge::handle).collect();
+    let handles = Handles {
+        edges: services.iter().map(atlas_edge::Edge::handle).collect(),
+        stores: stores.iter().map(atlas_store::Store::handle).collect(),
+    };
     admin = admin
         .mount(atlas_console::router())
         .api(about::routes(&node, roles))
@@ -105,14 +108,20 @@ async fn start(
     Ok((node, handles))
 }
 
+/// The ways into the roles that run.
+struct Handles {
+    edges: Vec<atlas_edge::Handle>,
+    stores: Vec<atlas_store::Handle>,
+}
+
 /// Serves until a signal or a failed task ends it, then drains; SIGHUP and `POST /v1/reload` read the configuration again.
 async fn until_stopped(
     mut node: Node,
-    edges: Vec<atlas_edge::Handle>,
+    roles: Handles,
     source: &Source<'_>,
 ) -> Result<ExitCode, Error> {
     while let Asked::Reload(reply) = node.asked().await {
-        reload::perform(&mut node, &edges, source, reply).await;
+        reload::perform(&mut node, &roles, source, reply).await;
     }
     node.drain().await
 }

@@ -373,13 +373,7 @@ impl Engine {
             let line = trouble.line();
             return self.answer_error(key, &line);
         }
-        if live.fsync != self.live.fsync {
-            self.submit();
-            self.log.set_fsync(live.fsync);
-        }
-        self.live = live;
-        let wants_missed = self.live.notify.contains(atlas_kv::Class::MISSED);
-        self.keyspace.gather_missed(wants_missed);
+        self.put_in_force(live);
         match change {
             // Within a transaction the answer comes behind the transaction's own record.
             Some(_) if self.is_in_transaction => {
@@ -392,6 +386,17 @@ impl Engine {
             }
             None => self.with_output(key, |output| output.ok()),
         }
+    }
+
+    /// Puts settings in force that no record needs. If the mode of syncing is another, nothing may be in flight.
+    pub(crate) fn put_in_force(&mut self, live: Live) {
+        if live.fsync != self.live.fsync {
+            self.submit();
+            self.log.set_fsync(live.fsync);
+        }
+        self.live = live;
+        let wants_missed = self.live.notify.contains(atlas_kv::Class::MISSED);
+        self.keyspace.gather_missed(wants_missed);
     }
 
     /// Makes a record of new settings that commands read, if they differ; whoever asked is answered by its effect.

@@ -262,6 +262,33 @@ fn a_purge_removes_segments_and_keeps_votes() {
     assert!(!check(&(Arc::new(disk.clone()) as _)).unwrap().is_whole());
 }
 
+#[test]
+fn a_purge_leaves_as_much_as_is_to_be_kept() {
+    let disk = MemoryDisk::new(1);
+    let (mut log, _) = open(&disk).unwrap();
+    for index in 1..=200 {
+        log.append(&[&batch([&command(0, 1, index, index, 700)])])
+            .unwrap();
+    }
+    log.sync().unwrap();
+    let segments = |disk: &MemoryDisk| {
+        let names = disk.names().into_iter();
+        names.filter(|name| name.ends_with(".log")).count()
+    };
+    let before = segments(&disk);
+    assert!(before > 6, "{before}");
+    let verified = snapshot(Arc::new(disk.clone()), 0, id(1, 200), &[b"image"]).unwrap();
+    log.keep(40_000);
+    log.purge(&verified, id(1, 200)).unwrap();
+    // Three of 16 KiB make 40,000 bytes, and the one that is written.
+    assert_eq!(segments(&disk), 4);
+    drop(log);
+    let (mut log, _) = open(&disk).unwrap();
+    assert_eq!(log.group(0).unwrap().first_index(), 201);
+    log.purge(&verified, id(1, 200)).unwrap();
+    assert_eq!(segments(&disk), 1);
+}
+
 /// A follower that gets a snapshot which is ahead of all it has.
 #[test]
 fn a_purge_beyond_the_end_begins_anew_behind_it() {

@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Source;
 use super::node::Node;
+use super::{Handles, Source};
 use crate::config::Config;
 use crate::error::Error;
 
@@ -50,11 +50,11 @@ async fn ask(State(sender): State<mpsc::Sender<Reply>>) -> Result<Json<ReloadRep
 /// in force.
 pub(super) async fn perform(
     node: &mut Node,
-    edges: &[atlas_edge::Handle],
+    roles: &Handles,
     source: &Source<'_>,
     reply: Option<Reply>,
 ) {
-    let ended = take_over(node, edges, source).await;
+    let ended = take_over(node, roles, source).await;
     if let Err(error) = &ended {
         tracing::error!(
             error = causes(error),
@@ -74,18 +74,27 @@ pub(super) fn refuse(reply: Reply, why: &str) {
 
 async fn take_over(
     node: &mut Node,
-    edges: &[atlas_edge::Handle],
+    roles: &Handles,
     source: &Source<'_>,
 ) -> Result<ReloadReport, Error> {
     let Loaded { config, .. } = source()?;
     let mut report = ReloadReport::default();
-    for edge in edges {
+    if !roles.stores.is_empty() {
+        // Before anything is in force.
+        atlas_store::Handle::check_files(&config.store)?;
+    }
+    for edge in &roles.edges {
         let of_edge = edge.reload(&config.edge()).await?;
         report.added.extend(of_edge.added);
         report.changed.extend(of_edge.changed);
         report.removed.extend(of_edge.removed);
         report.applied.extend(of_edge.applied);
         report.restart.extend(of_edge.restart);
+    }
+    for store in &roles.stores {
+        let of_store = store.reload(&config.store).await?;
+        report.applied.extend(of_store.applied);
+        report.restart.extend(of_store.restart);
     }
     let differing = differing(&node.config, &config);
     node.reload(&config)?;
@@ -117,7 +126,9 @@ fn differing(running: &Config, wanted: &Config) -> Vec<String> {
 
 fn problem(error: &Error) -> Problem {
     let status = match error {
-        Error::Config(_) | Error::Edge(_) | Error::Runtime(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Config(_) | Error::Edge(_) | Error::Store(_) | Error::Runtime(_) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     Problem::new(status, causes(error))

@@ -17,5 +17,6 @@ mod store;
 mod store_api;
 mod store_files;
 mod store_keys;
+mod store_refused;
 mod support;
 mod words;

@@ -198,6 +198,10 @@ impl SmallDisk {
         .then_some(Self(folder))
     }
 
+    pub(crate) fn make_read_only(&self) {
+        assert!(mount(&["-o", "remount,ro"], self.0.path()));
+    }
+
     pub(crate) fn resize(&self, size: &str) {
         let options = format!("remount,size={size}");
         assert!(mount(&["-o", &options], self.0.path()));

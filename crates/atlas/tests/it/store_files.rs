@@ -10,12 +10,12 @@ use crate::store::{Client, store};
 use crate::support::{assert_words, atlas, deadline, said, stdout};
 
 /// A folder whose name the words of tests leave out.
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("atlas-").tempdir().unwrap()
 }
 
 /// Every file below `folder` with what it holds: two of these are equal if nothing was touched.
-fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -32,7 +32,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// A store's files after these commands and a kill.
-async fn killed(folder: &Path, commands: &[&str]) {
+pub(crate) async fn killed(folder: &Path, commands: &[&str]) {
     let mut node = store(folder, "every").await;
     say(&node, commands);
     end(&mut node, Signal::KILL).await;
@@ -47,12 +47,12 @@ fn say(node: &Atlas, commands: &[&str]) -> Client {
     client
 }
 
-async fn end(node: &mut Atlas, signal: Signal) {
+pub(crate) async fn end(node: &mut Atlas, signal: Signal) {
     node.signal(signal).unwrap();
     node.wait(deadline()).await.unwrap();
 }
 
-fn path(folder: &Path) -> &str {
+pub(crate) fn path(folder: &Path) -> &str {
     folder.to_str().unwrap()
 }
 
