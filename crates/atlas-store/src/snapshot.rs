@@ -366,3 +366,6 @@ impl Joining {
         use_it(kind, &whole)
     }
 }
+
+#[cfg(test)]
+mod tests;

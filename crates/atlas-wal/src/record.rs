@@ -123,7 +123,8 @@ pub struct Record<'a> {
     pub now_ms: u64,
     /// Where randomness begins; 0 is none.
     pub seed: u64,
-    /// Waiting clients who may be served by it: the number of the wait, and which argument is its key.
+    /// Waiting clients who may be served by it: the number of the wait, and how many of the arguments are its command;
+    /// these stand behind the record's own.
     pub serve: &'a [(u64, u32)],
     /// The command's name and arguments, or what the kind has in their place.
     pub arguments: Arguments<'a>,
