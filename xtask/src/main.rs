@@ -21,6 +21,7 @@ mod endurance;
 mod error;
 mod fresh;
 mod fuzz;
+mod oracle;
 mod peers;
 mod process;
 mod redis_suite;
@@ -75,6 +76,8 @@ enum Chore {
     Durability(durability::Arguments),
     /// Feed damaged input to what reads it: every fuzz target, or one
     Fuzz(fuzz::Arguments),
+    /// Play random commands to the store and to redis-server, and compare what they answer
+    Oracle(oracle::Arguments),
     /// Run the Redis project's own tests against the store
     RedisSuite(redis_suite::Arguments),
     /// Run client libraries' own tests against Redis and against the store, and compare
@@ -111,6 +114,7 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Chore::Soak(arguments) => endurance::soak(&workspace, &arguments),
         Chore::Durability(arguments) => durability::run(&workspace, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
+        Chore::Oracle(arguments) => oracle::run(&workspace, &arguments),
         Chore::RedisSuite(arguments) => redis_suite::run(&workspace, &arguments),
         Chore::ClientSuites(arguments) => client_suites::run(&workspace, &arguments),
     }

@@ -482,12 +482,17 @@ fn unknown(arguments: &Arguments<'_>) -> Error {
         "ERR unknown command '{}', with args beginning with: ",
         shown(arguments.name(), 128)
     );
+    let mut shown_arguments = String::new();
     for argument in arguments.iter().skip(1) {
-        if line.len() > 160 {
+        let Some(left) = 128_usize
+            .checked_sub(shown_arguments.len())
+            .filter(|left| *left > 0)
+        else {
             break;
-        }
-        line.push_str(&format!("'{}' ", shown(argument, 128)));
+        };
+        shown_arguments.push_str(&format!("'{}' ", shown(argument, left)));
     }
+    line.push_str(&shown_arguments);
     Error::Line(line.into())
 }
 

@@ -196,8 +196,11 @@ impl Engine {
             let first = services.partition_point(|(entry, ..)| *entry < at);
             let last = services.partition_point(|(entry, ..)| *entry <= at);
             self.applied_index = entry.index;
+            let waits = kind == Kind::Command
+                && client.is_some_and(|key| self.waits_after_all(key, moment, &arguments));
             let target = Target {
-                client,
+                // One who waits is answered later; the record is applied as in every replay.
+                client: client.filter(|_| !waits),
                 protocol: entry.protocol,
                 services: &services[first..last],
                 bytes: &flight.bytes,
@@ -293,7 +296,7 @@ impl Engine {
             || connection.has_input
             || matches!(
                 connection.hold.as_deref(),
-                Some(Hold::OwnRecords(_) | Hold::Flight(..))
+                Some(Hold::OwnRecords(_) | Hold::Flight(..) | Hold::Landing)
             );
         if goes_on {
             self.resume.push(entry.connection);

@@ -111,6 +111,8 @@ pub(crate) enum Hold {
     OwnRecords(ArgumentBuffer),
     /// Once all up to this submission are applied.
     Flight(u64, ArgumentBuffer),
+    /// Its record decides whether the client waits.
+    Landing,
     /// Its client waits for a key; the number of the wait.
     Wait(u64),
     /// Its client waits for something else, until a deadline if there is one.

@@ -336,6 +336,13 @@ impl Engine {
                 service_bytes: &[],
             };
             self.propose(&proposal, &places);
+            if let Some(connection) = self.connections.get_mut(key)
+                && connection.in_flight == 0
+                && matches!(connection.hold.as_deref(), Some(Hold::Landing))
+            {
+                // There is no record: it was refused.
+                connection.hold = None;
+            }
         }
         self.places = places;
     }
@@ -446,17 +453,71 @@ impl Engine {
             self.refuse(key, KEPT);
             return true;
         }
+        if is_touched {
+            // What is in flight may serve it, refuse it or not: its own record behind that decides.
+            self.hold(key, Hold::Landing);
+            return false;
+        }
+        self.begin_wait((key, id), database, command, arguments, timeout_ms);
+        true
+    }
+
+    fn begin_wait(
+        &mut self,
+        client: (usize, u64),
+        database: u32,
+        command: &'static Command,
+        arguments: Arguments<'_>,
+        timeout_ms: u64,
+    ) {
         let deadline = (timeout_ms > 0)
             .then(|| self.now.checked_add(Duration::from_millis(timeout_ms)))
             .flatten();
         let buffer = ArgumentBuffer::from(arguments);
         let wait = self
             .waiting
-            .add((key, id), database, command, buffer, deadline);
-        self.hold(key, Hold::Wait(wait));
-        if is_touched {
-            // What is in flight may serve it or not: a record behind that decides.
-            self.serve(database, vec![wait]);
+            .add(client, database, command, buffer, deadline);
+        self.hold(client.0, Hold::Wait(wait));
+    }
+
+    /// Lets a client wait whose command's record has come to find that there is nothing for it yet; false if there is.
+    pub(crate) fn waits_after_all(
+        &mut self,
+        key: usize,
+        moment: Moment,
+        arguments: &Arguments<'_>,
+    ) -> bool {
+        let Some(connection) = self.connections.get(key) else {
+            return false;
+        };
+        let (id, is_ended) = (connection.id, connection.is_ended);
+        if !matches!(connection.hold.as_deref(), Some(Hold::Landing)) {
+            return false;
+        }
+        let Ok(command) = command::resolve(arguments) else {
+            return false;
+        };
+        let (Some(blocking), Some(would_write)) = (command.blocking, command.would_write) else {
+            return false;
+        };
+        let view = self.keyspace.view(moment, false);
+        if would_write(&view, arguments) {
+            return false;
+        }
+        let mut effects = atlas_kv::Effects::new(atlas_kv::Interest::empty());
+        let nobody = &mut atlas_kv::Discard;
+        let answered = self
+            .keyspace
+            .answer(command, moment, arguments, nobody, &mut effects);
+        let (Err(Error::WouldBlock), Ok(timeout_ms)) = (answered, (blocking.timeout_ms)(arguments))
+        else {
+            return false;
+        };
+        if is_ended {
+            // It will never hear the answer.
+            self.close(key);
+        } else {
+            self.begin_wait((key, id), moment.database, command, *arguments, timeout_ms);
         }
         true
     }

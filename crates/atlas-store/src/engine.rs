@@ -353,7 +353,7 @@ impl Engine {
         }
         let may_go_on = match connection.hold.as_deref() {
             None => true,
-            Some(Hold::OwnRecords(_)) => connection.in_flight == 0,
+            Some(Hold::OwnRecords(_) | Hold::Landing) => connection.in_flight == 0,
             Some(Hold::Flight(number, _)) => self.durable >= *number || self.flights.is_empty(),
             Some(Hold::Paused(_)) => !self.pause.holds_anything(self.now),
             Some(Hold::Wait(_) | Hold::Elsewhere(..)) => false,

@@ -158,7 +158,7 @@ impl Engine {
         connection.is_ended = true;
         let has_commands = match connection.hold.as_deref() {
             None => connection.has_input,
-            Some(Hold::OwnRecords(_) | Hold::Flight(..) | Hold::Paused(_)) => true,
+            Some(Hold::OwnRecords(_) | Hold::Flight(..) | Hold::Landing | Hold::Paused(_)) => true,
             // Whoever waits and goes away does not want the answer any more.
             Some(Hold::Wait(_) | Hold::Elsewhere(..)) => {
                 self.close(key);

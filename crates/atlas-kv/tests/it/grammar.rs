@@ -13,6 +13,8 @@
 //! | `O` | a position of a bit |
 //! | `T` `E` | seconds to wait, seconds to live |
 //! | `P` `D` | a pattern, a value as `DUMP` writes it |
+//!
+//! The tests of `atlas` that play beside redis-server draw from it, too.
 
 use std::sync::LazyLock;
 
@@ -21,16 +23,32 @@ use atlas_kv::{
 };
 
 /// Random numbers that a seed determines.
-pub(crate) struct Draw(u64);
+pub(crate) struct Draw {
+    state: u64,
+    is_timeless: bool,
+}
 
 impl Draw {
+    #[allow(dead_code, reason = "what plays beside a server takes the other one")]
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self {
+            state: seed,
+            is_timeless: false,
+        }
+    }
+
+    /// Draws no time that could pass: what waits does so for ever, what lives does so for long.
+    #[allow(dead_code, reason = "histories have a clock of their own")]
+    pub(crate) fn timeless(seed: u64) -> Self {
+        Self {
+            state: seed,
+            is_timeless: true,
+        }
     }
 
     pub(crate) fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
@@ -59,6 +77,11 @@ impl Draw {
 const TYPES: [char; 5] = ['s', 'h', 'l', 't', 'z'];
 /// Keys of each type.
 const KEYS: usize = 8;
+
+/// Commands whose second word is a subcommand.
+const CONTAINERS: [&str; 9] = [
+    "client", "command", "config", "debug", "latency", "memory", "object", "pubsub", "slowlog",
+];
 
 /// Commands by the type of their keys. A container's subcommands stand with both words.
 const COMMANDS: &[(char, &[&str])] = &[
@@ -277,23 +300,25 @@ pub(crate) struct Line {
 
 /// Every line of the grammar.
 pub(crate) static LINES: LazyLock<Vec<Line>> = LazyLock::new(|| {
-    let lines = COMMANDS.iter().flat_map(|&(kind, lines)| {
-        lines.iter().map(move |line| {
-            let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
-            let mut names = vec![name];
-            let mut rest = rest;
-            if ["object", "memory", "debug"].contains(&name) {
-                let (subcommand, arguments) = rest.split_once(' ').unwrap_or((rest, ""));
-                names.push(subcommand);
-                rest = arguments;
-            }
-            Line { names, kind, rest }
-        })
-    });
+    let lines = COMMANDS
+        .iter()
+        .flat_map(|&(kind, lines)| lines.iter().map(move |line| Line::new(kind, line)));
     lines.collect()
 });
 
 impl Line {
+    /// A line as it is written above, about keys of a type.
+    pub(crate) fn new(kind: char, line: &'static str) -> Self {
+        let (name, mut rest) = line.split_once(' ').unwrap_or((line, ""));
+        let mut names = vec![name];
+        if CONTAINERS.contains(&name) {
+            let (subcommand, arguments) = rest.split_once(' ').unwrap_or((rest, ""));
+            names.push(subcommand);
+            rest = arguments;
+        }
+        Self { names, kind, rest }
+    }
+
     /// Draws a command.
     pub(crate) fn draw(&self, draw: &mut Draw) -> ArgumentBuffer {
         let mut buffer = ArgumentBuffer::of(&self.names);
@@ -365,7 +390,10 @@ fn word(letter: char, draw: &mut Draw) -> Vec<u8> {
         'L' if draw.once_in(4) => (*draw.of(&["-", "+"])).to_owned(),
         'L' => format!("{}m{}", draw.of(&["[", "("]), draw.below(20)),
         'O' => draw.mostly_below(300, 300_000).to_string(),
+        'T' if draw.is_timeless => "0".to_owned(),
         'T' => "0.1".to_owned(),
+        // Far enough from each other that no delay changes which is later, in seconds or milliseconds.
+        'E' if draw.is_timeless => ((1 + draw.below(900)) * 1_000_000).to_string(),
         'E' => (1 + draw.below(2000)).to_string(),
         'P' => (*draw.of(&["*", "m1*", "?[0-4]", "[^s]*"])).to_owned(),
         'D' => return draw.of(&DUMPED).clone(),

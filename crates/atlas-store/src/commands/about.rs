@@ -130,7 +130,9 @@ impl Engine {
         }
         let mut positions = Vec::new();
         found.keys.find(&asked, &mut positions);
-        if positions.is_empty() {
+        // A destination alone: the number of keys is none, or more than there are.
+        let is_uncounted = matches!(found.keys, Keys::Counted { also, .. } if also != 0);
+        if positions.len() <= usize::from(is_uncounted) {
             return self.answer_error(key, "ERR Invalid arguments specified for command");
         }
         self.with_output(key, |output| {

@@ -114,8 +114,11 @@ impl Engine {
         match command.name {
             "channels" => {
                 if arguments.len() > 3 {
-                    let line = "ERR wrong number of arguments for 'pubsub|channels' command";
-                    return self.answer_error(key, line);
+                    let name = String::from_utf8_lossy(arguments.at(1)).into_owned();
+                    let line = format!(
+                        "ERR unknown subcommand or wrong number of arguments for '{name}'. Try PUBSUB HELP."
+                    );
+                    return self.answer_error(key, &line);
                 }
                 let mut steps = glob::Steps::new();
                 let pattern = arguments.get(2);

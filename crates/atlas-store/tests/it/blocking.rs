@@ -123,3 +123,37 @@ fn many_who_wait_are_served_by_one_command() {
         blocked(&mut other, 0);
     });
 }
+
+/// A command that waits met keys that a record in flight was about to change, and was taken for one that waited already:
+/// it skipped a key of another type instead of being refused.
+#[test]
+fn what_is_in_flight_is_there_before_a_client_waits() {
+    everywhere(|store| {
+        let (mut one, mut two) = (store.client(), store.client());
+        one.run("set string x");
+        for turn in 0..100 {
+            one.send(&format!("rpush to {turn}\nlpush to {turn}"));
+            two.send("blpop string to 0\nping");
+            let refused = "!WRONGTYPE Operation against a key holding the wrong kind of value";
+            assert_eq!(shown(&two.receive()), refused);
+            assert_eq!(shown(&two.receive()), "PONG");
+            one.receive();
+            one.receive();
+            assert_eq!(one.run("del to"), "1");
+            // And one that finds nothing, after all, waits in its turn.
+            one.send("rpush to x\nlpop to\nping");
+            two.send("blpop none to 0\nping");
+            for _ in 0..3 {
+                one.receive();
+            }
+            one.run(&format!("rpush to {turn}"));
+            let served = shown(&two.receive());
+            assert!(
+                served == "[to x]" || served == format!("[to {turn}]"),
+                "{served}"
+            );
+            assert_eq!(shown(&two.receive()), "PONG");
+            one.run("del to");
+        }
+    });
+}
