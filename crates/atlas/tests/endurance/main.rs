@@ -5,7 +5,8 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "helpers of tests say what they expect by unwrapping, too"
+    clippy::print_stdout,
+    reason = "helpers of tests say what they expect by unwrapping, and what was seen by printing"
 )]
 
 mod chaos;

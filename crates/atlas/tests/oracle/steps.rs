@@ -111,7 +111,7 @@ impl Settings {
     pub(crate) fn of(seed: u64) -> Self {
         Self {
             is_log_first: seed % 4 == 3,
-            is_notifying: seed % 3 == 0,
+            is_notifying: seed.is_multiple_of(3),
         }
     }
 }
