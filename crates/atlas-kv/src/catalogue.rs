@@ -92,11 +92,6 @@ const NEXT: &[(&str, &str)] = &[
         "channels of a shard",
         "pubsub|shardchannels pubsub|shardnumsub spublish ssubscribe sunsubscribe",
     ),
-    (
-        "Redis streams",
-        "xack xadd xautoclaim xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup xrevrange \
-         xsetid xtrim",
-    ),
 ];
 
 /// What does not come, and why.

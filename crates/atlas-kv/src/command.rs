@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 
 use crate::context::Context;
 use crate::view::View;
-use crate::{Arguments, Error, Reply};
+use crate::{ArgumentBuffer, Arguments, Error, Reply};
 
 /// The longest command name; longer ones are unknown without a look.
 const NAME_BYTES_MAX: usize = 32;
@@ -69,6 +69,7 @@ pub enum Group {
     Server,
     Set,
     SortedSet,
+    Stream,
     String,
     Transactions,
 }
@@ -168,11 +169,13 @@ pub enum Handler {
 /// How a blocking command waits.
 #[derive(Clone, Copy)]
 pub struct Blocking {
-    /// Reads how long the client is ready to wait, in milliseconds; 0 is for ever.
-    pub timeout_ms: fn(&Arguments<'_>) -> Result<u64, Error>,
+    /// Reads how long the client is ready to wait, in milliseconds; 0 is for ever, none is not at all.
+    pub timeout_ms: fn(&Arguments<'_>) -> Result<Option<u64>, Error>,
     /// True if the answer is a null array where nobody can wait (inside a transaction), false if it is a null. A wait that
     /// ends in vain is answered by a null array always, as in Redis.
     pub is_null_array: bool,
+    /// The command as it is repeated for a client that waits, if that depends on when its wait began.
+    pub settled: Option<fn(&View<'_>, &Arguments<'_>) -> ArgumentBuffer>,
 }
 
 /// A command, or a subcommand of one.
@@ -201,7 +204,7 @@ pub struct Command {
     /// where that costs as much as the command.
     pub would_write: Option<fn(&View<'_>, &Arguments<'_>) -> bool>,
     /// Of a command flagged [`Flags::BLOCKING`]: how it waits. Its handler returns [`Error::WouldBlock`] instead of
-    /// waiting.
+    /// waiting. One that only reads is repeated, for each client, whenever one of its keys has changed.
     pub blocking: Option<Blocking>,
     /// Its subcommands.
     pub subcommands: &'static [Command],
@@ -356,6 +359,15 @@ impl Command {
         }
     }
 
+    /// Answers what it was refused with; where it would have to wait and nobody can, the answer is nothing.
+    pub fn answer_error(&self, error: &Error, reply: &mut dyn Reply) {
+        match (error, self.blocking) {
+            (Error::WouldBlock, Some(blocking)) if blocking.is_null_array => reply.null_array(),
+            (Error::WouldBlock, _) => reply.null(),
+            (error, _) => reply.error(&error.to_string()),
+        }
+    }
+
     /// True if it may change keys.
     pub fn is_write(&self) -> bool {
         self.flags.contains(Flags::WRITE)
@@ -392,6 +404,7 @@ static FAMILIES: &[&[Command]] = &[
     crate::service::COMMANDS,
     crate::set::COMMANDS,
     crate::sorted_set::COMMANDS,
+    crate::stream::COMMANDS,
     crate::string::COMMANDS,
 ];
 

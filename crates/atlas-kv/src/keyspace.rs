@@ -421,13 +421,8 @@ impl Context<'_> {
             Handler::Write(write) => write(self, arguments, reply),
             Handler::Service => Err(Error::fixed("ERR this command has no effect on keys")),
         };
-        match (result, self.command.blocking) {
-            (Ok(()), _) => {}
-            (Err(Error::WouldBlock), Some(blocking)) if blocking.is_null_array => {
-                reply.null_array();
-            }
-            (Err(Error::WouldBlock), _) => reply.null(),
-            (Err(error), _) => reply.error(&error.to_string()),
+        if let Err(error) = result {
+            self.command.answer_error(&error, reply);
         }
     }
 

@@ -57,6 +57,7 @@ mod settings;
 mod slice;
 mod snapshot;
 mod sorted_set;
+mod stream;
 mod string;
 #[cfg(test)]
 mod testing;

@@ -1,14 +1,15 @@
 //! Values in Redis's own format, as `DUMP` answers them and `RESTORE` takes them.
 //!
 //! A payload is a byte for the type, the value, the version of the format (two bytes) and a CRC-64 of all before. What is
-//! written are the plain types that Redis 4 and everything later reads. What is read is every encoding of these types that
-//! Redis 2.6 to 7.2 writes. A payload comes from a client and is not believed: every length is checked against what is
+//! written are the plain types that Redis 4 and everything later reads, streams as Redis 7.0 and later does. What is read is
+//! every encoding of these types that Redis 2.6 to 7.2 writes. A payload comes from a client and is not believed: every length is checked against what is
 //! there before anything is made of it, nothing nests, and whatever does not fit exactly is refused.
 
 mod input;
 mod lzf;
 mod output;
 mod packed;
+mod stream;
 
 use crc::{CRC_64_REDIS, Crc, Table};
 
@@ -25,6 +26,8 @@ use input::Input;
 
 /// The version written: the first with sorted sets in binary.
 const VERSION_WRITTEN: u16 = 8;
+/// The version written with streams: the first that knows how many entries they had, that of Redis 7.0.
+const VERSION_OF_STREAMS: u16 = 10;
 /// The newest version read: that of Redis 7.2.
 const VERSION_MAX: u16 = 11;
 /// The version and the checksum behind a value.
@@ -50,7 +53,10 @@ mod kind {
     pub(super) const HASH_LISTPACK: u8 = 16;
     pub(super) const SORTED_SET_LISTPACK: u8 = 17;
     pub(super) const LIST_QUICKLIST_2: u8 = 18;
+    pub(super) const STREAM: u8 = 15;
+    pub(super) const STREAM_2: u8 = 19;
     pub(super) const SET_LISTPACK: u8 = 20;
+    pub(super) const STREAM_3: u8 = 21;
 }
 
 /// A payload that does not hold what it should; which of the many ways does not matter to anybody.
@@ -70,7 +76,11 @@ type TakeScored<'t> = dyn FnMut(&[u8], f64) -> Result<()> + 't;
 pub(crate) fn dump(value: ValueRef<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     output::value(value, &mut out);
-    out.extend_from_slice(&VERSION_WRITTEN.to_le_bytes());
+    let version = match value {
+        ValueRef::Object(Object::Stream(_)) => VERSION_OF_STREAMS,
+        _ => VERSION_WRITTEN,
+    };
+    out.extend_from_slice(&version.to_le_bytes());
     let checksum = CHECKSUM.checksum(&out);
     out.extend_from_slice(&checksum.to_le_bytes());
     out
@@ -153,6 +163,10 @@ fn value(body: &[u8], settings: &Settings, slice: &mut Slice) -> Result<Value> {
                 set.pack(settings, slice);
             }
             filled(Object::SortedSet(set))?
+        }
+        kind @ (kind::STREAM | kind::STREAM_2 | kind::STREAM_3) => {
+            let stream = stream::read(kind, &mut input, slice)?;
+            Value::Object(Box::new(Object::Stream(stream)))
         }
         _ => return Err(Malformed),
     };

@@ -3,6 +3,10 @@
 use crate::codec::{LoadError, Reader, put_integer, put_signed};
 use crate::{ArgumentBuffer, Arguments, Error};
 
+/// A stream's block by default.
+const STREAM_NODE_ENTRIES_MAX: u64 = 100;
+const STREAM_NODE_BYTES_MAX: u64 = 4096;
+
 /// The settings that commands read. They are part of the state: a change is logged like a command, so that every replay
 /// acts by the settings of its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +23,10 @@ pub struct Settings {
     pub sorted_set_listpack_entries_max: u64,
     /// Nor one with a longer member, in bytes.
     pub sorted_set_listpack_value_bytes_max: u64,
+    /// A stream's block with as many entries, those deleted included, takes no more; 0 is no such bound.
+    pub stream_node_entries_max: u64,
+    /// Nor one of as many bytes; 0 is no such bound.
+    pub stream_node_bytes_max: u64,
     /// The longest string, in bytes.
     pub string_bytes_max: u64,
     /// Which of an entry's last uses an eviction looks at.
@@ -44,6 +52,8 @@ impl Default for Settings {
             set_intset_entries_max: 512,
             sorted_set_listpack_entries_max: 128,
             sorted_set_listpack_value_bytes_max: 64,
+            stream_node_entries_max: STREAM_NODE_ENTRIES_MAX,
+            stream_node_bytes_max: STREAM_NODE_BYTES_MAX,
             string_bytes_max: 512 * 1024 * 1024,
             access: Access::Recency,
         }
@@ -71,7 +81,7 @@ macro_rules! field {
 }
 
 /// The names are Redis's where it has the setting.
-const FIELDS: [Field; 8] = [
+const FIELDS: [Field; 10] = [
     field!("hash-max-listpack-entries", hash_listpack_entries_max),
     field!("hash-max-listpack-value", hash_listpack_value_bytes_max),
     field!("list-max-listpack-size", list_listpack_size),
@@ -82,6 +92,8 @@ const FIELDS: [Field; 8] = [
         sorted_set_listpack_value_bytes_max
     ),
     field!("proto-max-bulk-len", string_bytes_max),
+    field!("stream-node-max-entries", stream_node_entries_max),
+    field!("stream-node-max-bytes", stream_node_bytes_max),
     (
         "access",
         |settings| settings.access.name().to_owned(),
@@ -140,7 +152,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Appends the settings in the order of their fields.
+    /// Appends the settings.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         put_integer(out, self.hash_listpack_entries_max);
         put_integer(out, self.hash_listpack_value_bytes_max);
@@ -150,6 +162,12 @@ impl Settings {
         put_integer(out, self.sorted_set_listpack_value_bytes_max);
         put_integer(out, self.string_bytes_max);
         put_integer(out, u64::from(self.access == Access::Frequency));
+        // Heads were written before there were streams: what is left out is as it is by default.
+        let stream = (self.stream_node_entries_max, self.stream_node_bytes_max);
+        if stream != (STREAM_NODE_ENTRIES_MAX, STREAM_NODE_BYTES_MAX) {
+            put_integer(out, stream.0);
+            put_integer(out, stream.1);
+        }
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, LoadError> {
@@ -165,6 +183,14 @@ impl Settings {
                 0 => Access::Recency,
                 1 => Access::Frequency,
                 _ => return Err(reader.impossible("a kind of access that is not known")),
+            },
+            stream_node_entries_max: match reader.is_empty() {
+                true => STREAM_NODE_ENTRIES_MAX,
+                false => reader.integer("a setting")?,
+            },
+            stream_node_bytes_max: match reader.is_empty() {
+                true => STREAM_NODE_BYTES_MAX,
+                false => reader.integer("a setting")?,
             },
         })
     }
@@ -186,6 +212,8 @@ mod tests {
             sorted_set_listpack_entries_max: 5,
             sorted_set_listpack_value_bytes_max: 6,
             string_bytes_max: 7,
+            stream_node_entries_max: 8,
+            stream_node_bytes_max: 9,
             access: Access::Frequency,
         };
         let record = after.change_of(&before).unwrap();

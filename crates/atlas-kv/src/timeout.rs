@@ -23,20 +23,37 @@ pub(crate) fn seconds(text: &[u8]) -> Result<u64, Error> {
     Ok(timeout_ms as u64)
 }
 
+/// Reads milliseconds; 0 is for ever.
+///
+/// # Errors
+/// If the text is no integer, a negative one, or too large.
+pub(crate) fn milliseconds(text: &[u8]) -> Result<u64, Error> {
+    let timeout_ms = number::integer(text).ok_or(Error::fixed(
+        "ERR timeout is not an integer or out of range",
+    ))?;
+    match u64::try_from(timeout_ms) {
+        Ok(timeout_ms) if timeout_ms as f64 > TIMEOUT_MS_MAX => {
+            Err(Error::fixed("ERR timeout is out of range"))
+        }
+        Ok(timeout_ms) => Ok(timeout_ms),
+        Err(_) => Err(Error::fixed("ERR timeout is negative")),
+    }
+}
+
 /// The timeout of a command that has it first, in milliseconds: `BLMPOP`, `BZMPOP`.
 ///
 /// # Errors
 /// As [`seconds`].
-pub(crate) fn first(arguments: &Arguments<'_>) -> Result<u64, Error> {
-    seconds(arguments.at(1))
+pub(crate) fn first(arguments: &Arguments<'_>) -> Result<Option<u64>, Error> {
+    seconds(arguments.at(1)).map(Some)
 }
 
 /// The timeout of a command that has it last, in milliseconds: `BLPOP`, `BZPOPMIN`.
 ///
 /// # Errors
 /// As [`seconds`].
-pub(crate) fn last(arguments: &Arguments<'_>) -> Result<u64, Error> {
-    seconds(arguments.at(arguments.len().saturating_sub(1)))
+pub(crate) fn last(arguments: &Arguments<'_>) -> Result<Option<u64>, Error> {
+    seconds(arguments.at(arguments.len().saturating_sub(1))).map(Some)
 }
 
 #[cfg(test)]

@@ -108,14 +108,21 @@ impl Keyspace {
                 moment.database = selected;
                 answers.client().ok();
             } else {
-                let read = command::resolve(&command_arguments).and_then(|command| {
-                    if matches!(command.handler, Handler::Write(_)) {
-                        return Err(Error::fixed("ERR this transaction does not only read"));
+                let command = match command::resolve(&command_arguments) {
+                    Err(error) => {
+                        answers.client().error(&error.to_string());
+                        continue;
                     }
-                    self.read(command, moment, &command_arguments, answers.client())
-                });
+                    Ok(command) => command,
+                };
+                let read = match command.handler {
+                    Handler::Write(_) => {
+                        Err(Error::fixed("ERR this transaction does not only read"))
+                    }
+                    _ => self.read(command, moment, &command_arguments, answers.client()),
+                };
                 if let Err(error) = read {
-                    answers.client().error(&error.to_string());
+                    command.answer_error(&error, answers.client());
                 }
             }
         }

@@ -155,6 +155,8 @@ collections! {
     Set(crate::set::Set) = "set";
     /// Members in the order of their scores.
     SortedSet(crate::sorted_set::SortedSet) = "zset";
+    /// Entries in the order of their ids.
+    Stream(crate::stream::Stream) = "stream";
 }
 
 impl Value {

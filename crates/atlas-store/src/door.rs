@@ -2,22 +2,19 @@
 //! it waits.
 
 use std::ops::Range;
-use std::time::Duration;
 
 use atlas_kv::command::{self, Flags, Group, Handler};
-use atlas_kv::{ArgumentBuffer, Arguments, Command, Error, Moment, Reply as _};
+use atlas_kv::{ArgumentBuffer, Arguments, Command, Moment, Reply as _};
 use atlas_resp::Protocol;
 use atlas_wal::{Kind, Record};
 
+use crate::blocking::may_wait;
 use crate::connection::{Answered, Hold};
 use crate::engine::Engine;
 use crate::flight::{Entry, Step};
 
 /// The term of a node that is alone.
 const TERM: u64 = 1;
-
-/// What it takes to wait for a key, beside the key itself.
-const WAITED_BYTES: usize = 200;
 
 /// A command as it came: arguments as ranges of bytes.
 #[derive(Clone, Copy)]
@@ -117,6 +114,9 @@ impl Engine {
         self.statistics.of(command).calls += 1;
         self.begin_untimed(command);
         match command.handler {
+            Handler::Read(_) if may_wait(command, &arguments) => {
+                self.read_or_wait(key, command, request);
+            }
             Handler::Read(_) => self.read_command(key, command, request),
             Handler::Write(_) => self.write_command(key, command, request),
             Handler::Service => self.service(key, command, request),
@@ -317,7 +317,7 @@ impl Engine {
         let is_touched = self.is_log_first()
             && (self.flights.touches_all()
                 || places.iter().any(|&place| self.flights.touches(place)));
-        let is_answered = if command.blocking.is_some() {
+        let is_answered = if may_wait(command, &arguments) {
             self.block(key, command, request, is_touched)
         } else {
             is_first && !is_touched && self.answer_without_record(key, command, request)
@@ -389,136 +389,6 @@ impl Engine {
         }
         self.effects = effects;
         self.list(key);
-        true
-    }
-
-    /// Deals with a command that may have to wait; false if it is to be an ordinary record.
-    fn block(
-        &mut self,
-        key: usize,
-        command: &'static Command,
-        request: Request<'_>,
-        is_touched: bool,
-    ) -> bool {
-        let (Some(blocking), Some(would_write)) = (command.blocking, command.would_write) else {
-            return false;
-        };
-        if self.wait_for_own_records(key, request) {
-            return true;
-        }
-        let Some(connection) = self.connections.get(key) else {
-            return true;
-        };
-        let (database, id) = (connection.database, connection.id);
-        let arguments = request.arguments();
-        if !is_touched {
-            let moment = self.moment(database);
-            if would_write(&self.keyspace.view(moment, false), &arguments) {
-                return false;
-            }
-            let Some(connection) = self.connections.get_mut(key) else {
-                return true;
-            };
-            let mut effects = std::mem::take(&mut self.effects);
-            effects.clear();
-            effects.interest = atlas_kv::Interest::empty();
-            let answered = self.keyspace.answer(
-                command,
-                moment,
-                &arguments,
-                &mut connection.output,
-                &mut effects,
-            );
-            self.effects = effects;
-            match answered {
-                Ok(()) => {
-                    self.list(key);
-                    return true;
-                }
-                Err(Error::WouldBlock) => {}
-                Err(error) => {
-                    self.refuse(key, &error.to_string());
-                    return true;
-                }
-            }
-        }
-        let timeout_ms = match (blocking.timeout_ms)(&arguments) {
-            Ok(timeout_ms) => timeout_ms,
-            Err(error) => {
-                self.refuse(key, &error.to_string());
-                return true;
-            }
-        };
-        if !self.may_keep(key, arguments.bytes_len() + WAITED_BYTES * arguments.len()) {
-            self.refuse(key, KEPT);
-            return true;
-        }
-        if is_touched {
-            // What is in flight may serve it, refuse it or not: its own record behind that decides.
-            self.hold(key, Hold::Landing);
-            return false;
-        }
-        self.begin_wait((key, id), database, command, arguments, timeout_ms);
-        true
-    }
-
-    fn begin_wait(
-        &mut self,
-        client: (usize, u64),
-        database: u32,
-        command: &'static Command,
-        arguments: Arguments<'_>,
-        timeout_ms: u64,
-    ) {
-        let deadline = (timeout_ms > 0)
-            .then(|| self.now.checked_add(Duration::from_millis(timeout_ms)))
-            .flatten();
-        let buffer = ArgumentBuffer::from(arguments);
-        let wait = self
-            .waiting
-            .add(client, database, command, buffer, deadline);
-        self.hold(client.0, Hold::Wait(wait));
-    }
-
-    /// Lets a client wait whose command's record has come to find that there is nothing for it yet; false if there is.
-    pub(crate) fn waits_after_all(
-        &mut self,
-        key: usize,
-        moment: Moment,
-        arguments: &Arguments<'_>,
-    ) -> bool {
-        let Some(connection) = self.connections.get(key) else {
-            return false;
-        };
-        let (id, is_ended) = (connection.id, connection.is_ended);
-        if !matches!(connection.hold.as_deref(), Some(Hold::Landing)) {
-            return false;
-        }
-        let Ok(command) = command::resolve(arguments) else {
-            return false;
-        };
-        let (Some(blocking), Some(would_write)) = (command.blocking, command.would_write) else {
-            return false;
-        };
-        let view = self.keyspace.view(moment, false);
-        if would_write(&view, arguments) {
-            return false;
-        }
-        let mut effects = atlas_kv::Effects::new(atlas_kv::Interest::empty());
-        let nobody = &mut atlas_kv::Discard;
-        let answered = self
-            .keyspace
-            .answer(command, moment, arguments, nobody, &mut effects);
-        let (Err(Error::WouldBlock), Ok(timeout_ms)) = (answered, (blocking.timeout_ms)(arguments))
-        else {
-            return false;
-        };
-        if is_ended {
-            // It will never hear the answer.
-            self.close(key);
-        } else {
-            self.begin_wait((key, id), moment.database, command, *arguments, timeout_ms);
-        }
         true
     }
 

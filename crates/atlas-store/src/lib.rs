@@ -25,6 +25,7 @@ mod admin;
 mod api;
 mod apply;
 mod asked;
+mod blocking;
 mod commands;
 mod config;
 mod connection;

@@ -38,6 +38,9 @@ impl Engine {
         ready.sort_unstable();
         ready.dedup();
         for key in ready {
+            for wait in self.waiting.readers(&key) {
+                self.answer_reader(wait);
+            }
             // Those whom the record carried have had their turn.
             let waits: Vec<u64> = self
                 .waiting
@@ -52,6 +55,30 @@ impl Engine {
             if !waits.is_empty() {
                 self.serve(key.0, waits);
             }
+        }
+    }
+
+    /// Answers a client that waits to read, if there is something now. Whatever else is under its keys it goes on waiting.
+    fn answer_reader(&mut self, wait: u64) {
+        let Some(found) = self.waiting.get(wait) else {
+            return;
+        };
+        let moment = Moment {
+            database: found.database,
+            now_ms: self.now_ms,
+            seed: 0,
+        };
+        let connection = self.connections.get_mut(found.connection);
+        let Some(connection) = connection.filter(|connection| connection.id == found.client) else {
+            return;
+        };
+        let arguments = found.arguments.arguments();
+        let output = &mut connection.output;
+        let read = self
+            .keyspace
+            .read(found.command, moment, &arguments, output);
+        if read.is_ok() {
+            self.settle_wait(wait, true);
         }
     }
 

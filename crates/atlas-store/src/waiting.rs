@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
+use atlas_kv::command::Handler;
 use atlas_kv::{ArgumentBuffer, Command};
 
 /// A key of a database.
@@ -41,13 +42,21 @@ impl Wait {
         let moves = matches!(self.command.name, "blmove" | "brpoplpush");
         moves.then(|| (self.database, self.arguments.arguments().at(2).into()))
     }
+
+    /// True if its command only reads: then it takes nothing from others, and no record carries it.
+    pub(crate) fn is_reader(&self) -> bool {
+        matches!(self.command.handler, Handler::Read(_))
+    }
 }
 
 /// All who wait.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     waits: HashMap<u64, Wait>,
+    /// Those whose commands may write, in the order in which they came.
     queues: HashMap<Key, VecDeque<u64>>,
+    /// Those whose commands only read.
+    readers: HashMap<Key, VecDeque<u64>>,
     deadlines: BTreeSet<(Instant, u64)>,
     last: u64,
 }
@@ -89,8 +98,12 @@ impl Waiting {
             .collect();
         keys.sort_unstable();
         keys.dedup();
+        let queues = match command.handler {
+            Handler::Read(_) => &mut self.readers,
+            _ => &mut self.queues,
+        };
         for key in &keys {
-            self.queues.entry(key.clone()).or_default().push_back(wait);
+            queues.entry(key.clone()).or_default().push_back(wait);
         }
         self.deadlines.extend(deadline.map(|at| (at, wait)));
         self.waits.insert(
@@ -113,11 +126,15 @@ impl Waiting {
     /// Forgets a wait.
     pub(crate) fn remove(&mut self, wait: u64) -> Option<Wait> {
         let found = self.waits.remove(&wait)?;
+        let queues = match found.is_reader() {
+            true => &mut self.readers,
+            false => &mut self.queues,
+        };
         for key in &found.keys {
-            if let Some(queue) = self.queues.get_mut(key) {
+            if let Some(queue) = queues.get_mut(key) {
                 queue.retain(|other| *other != wait);
                 if queue.is_empty() {
-                    self.queues.remove(key);
+                    queues.remove(key);
                 }
             }
         }
@@ -127,7 +144,13 @@ impl Waiting {
         Some(found)
     }
 
-    /// Those who wait for a key, the first first, and are in no record.
+    /// Those who wait to read a key.
+    pub(crate) fn readers(&self, key: &Key) -> Vec<u64> {
+        let queue = self.readers.get(key).into_iter().flatten();
+        queue.copied().collect()
+    }
+
+    /// Those who wait for a key to write it, the first first, and are in no record.
     pub(crate) fn free(&self, key: &Key) -> impl Iterator<Item = u64> + '_ {
         let queue = self.queues.get(key).into_iter().flatten().copied();
         queue.filter(|wait| {
@@ -139,8 +162,8 @@ impl Waiting {
 
     /// The keys of a database that somebody waits for.
     pub(crate) fn keys_of(&self, database: u32) -> Vec<Key> {
-        let keys = self.queues.keys().filter(|key| key.0 == database);
-        keys.cloned().collect()
+        let keys = self.queues.keys().chain(self.readers.keys());
+        keys.filter(|key| key.0 == database).cloned().collect()
     }
 
     /// When the next wait is over.

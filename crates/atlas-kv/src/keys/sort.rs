@@ -219,7 +219,7 @@ fn in_place(object: &Object, range: std::ops::Range<usize>, is_reverse: bool) ->
             });
         }
         // Nothing else is sorted.
-        Object::Hash(_) | Object::LongString(_) => {}
+        Object::Hash(_) | Object::LongString(_) | Object::Stream(_) => {}
     }
     found
 }

@@ -34,6 +34,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     .blocking(Blocking {
         timeout_ms: timeout::last,
         is_null_array: true,
+        settled: None,
     }),
     Command::write(
         "brpop",
@@ -50,6 +51,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     .blocking(Blocking {
         timeout_ms: timeout::last,
         is_null_array: true,
+        settled: None,
     }),
     Command::write(
         "blmove",
@@ -69,6 +71,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     .blocking(Blocking {
         timeout_ms: timeout::last,
         is_null_array: false,
+        settled: None,
     }),
     Command::write(
         "brpoplpush",
@@ -84,6 +87,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     .blocking(Blocking {
         timeout_ms: timeout::last,
         is_null_array: false,
+        settled: None,
     }),
     Command::write(
         "blmpop",
@@ -103,6 +107,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     .blocking(Blocking {
         timeout_ms: timeout::first,
         is_null_array: true,
+        settled: None,
     }),
 ];
 

@@ -89,6 +89,11 @@ impl<'a> Input<'a> {
         Ok(Text::Integer(Decimal::new(value)))
     }
 
+    /// So many bytes as they are.
+    pub(super) fn raw<const N: usize>(&mut self) -> Result<[u8; N]> {
+        self.array()
+    }
+
     /// A double's bits.
     pub(super) fn double(&mut self) -> Result<f64> {
         Ok(f64::from_bits(u64::from_le_bytes(self.array()?)))

@@ -2,7 +2,7 @@
 
 use crate::hash::Hash;
 use crate::list::List;
-use crate::number::{self, Decimal};
+use crate::number::Decimal;
 use crate::rdb::kind;
 use crate::set::Set;
 use crate::sorted_set::SortedSet;
@@ -27,6 +27,7 @@ pub(super) fn value(value: ValueRef<'_>, out: &mut Vec<u8>) {
         ValueRef::Object(Object::List(list)) => write_list(list, out),
         ValueRef::Object(Object::Set(set)) => write_set(set, out),
         ValueRef::Object(Object::SortedSet(set)) => write_sorted_set(set, out),
+        ValueRef::Object(Object::Stream(stream)) => super::stream::write(stream, out),
     }
 }
 
@@ -65,7 +66,12 @@ fn write_sorted_set(set: &SortedSet, out: &mut Vec<u8>) {
 }
 
 /// Appends a length in as few bytes as the format has for it.
-fn length(length: usize, out: &mut Vec<u8>) {
+pub(super) fn length(length: usize, out: &mut Vec<u8>) {
+    number(length as u64, out);
+}
+
+/// Appends any whole number in the same way.
+pub(super) fn number(length: u64, out: &mut Vec<u8>) {
     match length {
         0..0x40 => out.push(length as u8),
         0x40..0x4000 => out.extend_from_slice(&(0x4000 | length as u16).to_be_bytes()),
@@ -76,17 +82,17 @@ fn length(length: usize, out: &mut Vec<u8>) {
             }
             Err(_) => {
                 out.push(0x81);
-                out.extend_from_slice(&(length as u64).to_be_bytes());
+                out.extend_from_slice(&length.to_be_bytes());
             }
         },
     }
 }
 
 /// Appends a string; the decimal form of a small integer as that integer.
-fn text(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn text(bytes: &[u8], out: &mut Vec<u8>) {
     // No 32-bit integer has more digits.
     let integer = (bytes.len() <= 11)
-        .then(|| number::integer(bytes))
+        .then(|| crate::number::integer(bytes))
         .flatten();
     let integer = integer.and_then(|integer| i32::try_from(integer).ok());
     let Some(integer) = integer else {

@@ -30,6 +30,7 @@ fn command() -> impl Strategy<Value = Vec<String>> {
         }),
         set_command(),
         sorted_set_command(),
+        stream_command(),
         list::command(),
         (key(), "list-[a-c]").prop_map(|(key, list)| vec!["rename".into(), list, key]),
     ]
@@ -92,6 +93,65 @@ fn sorted_set_command() -> impl Strategy<Value = Vec<String>> {
         let mut words: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
         words.insert(1, key);
         words
+    })
+}
+
+/// Commands on streams with groups: entries of few and many bytes, in one block and in many.
+fn stream_command() -> impl Strategy<Value = Vec<String>> {
+    let key = "[a-c]".prop_map(|name| format!("stream-{name}"));
+    let id = || (1..200_u32).prop_map(|ms| format!("{ms}"));
+    let ids = || prop::collection::vec(id(), 1..30).prop_map(|ids| ids.join(" "));
+    let consumer = || "[a-c]".prop_map(|name| format!("consumer-{name}"));
+    let arguments = prop_oneof![
+        4 => (prop_oneof![0..20_usize, 0..700_usize], 0..4_u8).prop_map(|(length, field)| {
+            format!("xadd KEY * field-{field} {}", "v".repeat(length))
+        }),
+        3 => id().prop_map(|id| format!("xadd KEY {id}-* field value other {id}")),
+        1 => (0..150_u32).prop_map(|length| format!("xadd KEY maxlen {length} * field value")),
+        1 => (0..150_u32).prop_map(|length| format!("xtrim KEY maxlen ~ {length}")),
+        1 => id().prop_map(|id| format!("xtrim KEY minid {id}")),
+        1 => ids().prop_map(|ids| format!("xdel KEY {ids}")),
+        1 => Just("xsetid KEY 99999999-1".to_owned()),
+        2 => id().prop_map(|id| format!("xgroup create KEY group {id} mkstream")),
+        1 => id().prop_map(|id| format!("xgroup setid KEY group {id}")),
+        1 => Just("xgroup destroy KEY group".to_owned()),
+        1 => consumer().prop_map(|name| format!("xgroup delconsumer KEY group {name}")),
+        4 => (consumer(), 1..150_u32)
+            .prop_map(|(name, count)| format!("xreadgroup group group {name} count {count} streams KEY >")),
+        2 => consumer()
+            .prop_map(|name| format!("xreadgroup group group {name} count 5 streams KEY 0")),
+        2 => ids().prop_map(|ids| format!("xack KEY group {ids}")),
+        1 => (consumer(), ids()).prop_map(|(name, ids)| format!("xclaim KEY group {name} 0 {ids} force")),
+        1 => consumer().prop_map(|name| format!("xautoclaim KEY group {name} 0 0 count 20")),
+        1 => "[a-c]".prop_map(|other| format!("copy KEY stream-{other} replace")),
+        1 => "[a-c]".prop_map(|other| format!("rename KEY stream-{other}")),
+    ];
+    (key, arguments).prop_map(|(key, arguments)| {
+        let words = arguments.split(' ');
+        words
+            .map(|word| {
+                if word == "KEY" {
+                    key.clone()
+                } else {
+                    word.to_owned()
+                }
+            })
+            .collect()
+    })
+}
+
+/// Many entries in a stream, some of which are delivered.
+fn long_stream() -> impl Strategy<Value = Vec<Vec<String>>> {
+    (1..400_usize, 1..300_usize).prop_map(|(entries, delivered)| {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<String>>();
+        let mut lines: Vec<Vec<String>> = (1..=entries)
+            .map(|id| words(&format!("xadd stream-a {id} field value-{id} other {id}")))
+            .collect();
+        lines.push(words("xgroup create stream-a group 0"));
+        lines.push(words(&format!(
+            "xreadgroup group group consumer-a count {delivered} streams stream-a >"
+        )));
+        lines
     })
 }
 
@@ -222,6 +282,17 @@ proptest! {
         let before = long.into_iter().chain(changes).collect();
         let stage = Stage::with(Settings { list_listpack_size, ..Settings::default() });
         check(stage, before, during)?;
+    }
+
+    #[test]
+    fn streams_of_many_blocks_are_as_they_were_when_it_began(
+        long in long_stream(),
+        changes in prop::collection::vec(stream_command(), 0..20),
+        during in prop::collection::vec((stream_command(), 0..6_usize), 0..60),
+    ) {
+        let before = long.into_iter().chain(changes).collect();
+        let settings = Settings { stream_node_entries_max: 7, ..Settings::default() };
+        check(Stage::with(settings), before, during)?;
     }
 
     #[test]

@@ -19,11 +19,13 @@ const ALL_BUT_LAST: Keys = Keys::Positions {
 const WAITS_LAST: Blocking = Blocking {
     timeout_ms: timeout::last,
     is_null_array: true,
+    settled: None,
 };
 
 const WAITS_FIRST: Blocking = Blocking {
     timeout_ms: timeout::first,
     is_null_array: true,
+    settled: None,
 };
 
 const fn read(

@@ -14,6 +14,7 @@ impl Stage {
     #[track_caller]
     pub(crate) fn check_golden(&mut self, golden: &str) {
         self.resp3 = true;
+        let mut wrong = Vec::new();
         for (number, line) in golden.lines().enumerate() {
             if line.is_empty() || line.starts_with('#') {
                 continue;
@@ -37,8 +38,14 @@ impl Stage {
                 Some((answer, _)) if is_read => answer,
                 _ => expected,
             };
-            assert_eq!(shown, expected, "line {}: {command}", number + 1);
+            if shown != expected {
+                let number = number + 1;
+                wrong.push(format!(
+                    "line {number}: {command}\n  here:  {shown}\n  Redis: {expected}"
+                ));
+            }
         }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }
 

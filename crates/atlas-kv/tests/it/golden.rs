@@ -12,6 +12,8 @@ use atlas_kv::{
 };
 
 const NAME: &str = "blocks.hex";
+/// Streams came later.
+const STREAMS: &str = "streams.hex";
 
 struct Nobody(Discard);
 
@@ -30,7 +32,6 @@ fn state() -> Keyspace {
         list_listpack_size: 30,
         ..Settings::default()
     };
-    let mut keyspace = Keyspace::new(2, settings);
     let many = |line: &str, make: &dyn Fn(u32) -> String| {
         let words: Vec<String> = (0..70).map(make).collect();
         format!("{line} {}", words.join(" "))
@@ -58,7 +59,39 @@ fn state() -> Keyspace {
             many("zadd sorted-large", &|number| format!("{number} m{number}")),
         ),
     ];
-    for (database, line) in lines {
+    played(settings, &lines)
+}
+
+/// Streams with and without groups, small and of two blocks.
+fn streams() -> Keyspace {
+    let settings = Settings {
+        stream_node_entries_max: 3,
+        ..Settings::default()
+    };
+    let lines = [
+        "xadd small 1-1 field value",
+        "xadd small 1-2 field other",
+        "xadd small 2-5 other 17 third word",
+        "xdel small 1-2",
+        "xadd empty maxlen 0 7-0 field value",
+        "xadd large 1-1 field one",
+        "xadd large 1-2 field two",
+        "xadd large 1-3 field three",
+        "xadd large * field four",
+        "xgroup create large unread 0 entriesread 2",
+        "xgroup create large group 1-1",
+        "xgroup createconsumer large group idle",
+        "xreadgroup group group reader count 2 streams large >",
+        "xreadgroup group group other count 1 streams large >",
+        "xack large group 1-3",
+    ];
+    let lines = lines.map(|line| (0, line.to_owned()));
+    played(settings, &lines)
+}
+
+fn played(settings: Settings, lines: &[(u32, String)]) -> Keyspace {
+    let mut keyspace = Keyspace::new(2, settings);
+    for &(database, ref line) in lines {
         let buffer = ArgumentBuffer::of(line.split(' '));
         let moment = Moment {
             database,
@@ -115,16 +148,24 @@ fn from_text(text: &str) -> Vec<Block> {
 
 #[test]
 fn a_state_is_written_as_it_was_frozen_and_read_back() {
-    let mut keyspace = state();
+    check(NAME, state());
+}
+
+#[test]
+fn streams_are_written_as_they_were_frozen_and_read_back() {
+    check(STREAMS, streams());
+}
+
+fn check(name: &str, mut keyspace: Keyspace) {
     let blocks = written(&mut keyspace);
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../docs/formats/golden/state")
-        .join(NAME);
+        .join(name);
     if !path.exists() && std::env::var("ATLAS_GOLDEN").is_ok_and(|what| what == "write") {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, to_text(&blocks)).unwrap();
     }
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{NAME}: {error}"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(to_text(&blocks), text);
     let mut loading = Loading::new();
     for block in from_text(&text) {

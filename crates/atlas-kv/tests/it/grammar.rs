@@ -13,6 +13,7 @@
 //! | `O` | a position of a bit |
 //! | `T` `E` | seconds to wait, seconds to live |
 //! | `P` `D` | a pattern, a value as `DUMP` writes it |
+//! | `X` `G` `C` | an entry's id, a group of consumers, a consumer |
 //!
 //! The tests of `atlas` that play beside redis-server draw from it, too.
 
@@ -74,13 +75,14 @@ impl Draw {
 }
 
 /// The types of keys: their names begin so.
-const TYPES: [char; 5] = ['s', 'h', 'l', 't', 'z'];
+const TYPES: [char; 6] = ['s', 'h', 'l', 't', 'z', 'x'];
 /// Keys of each type.
 const KEYS: usize = 8;
 
 /// Commands whose second word is a subcommand.
-const CONTAINERS: [&str; 9] = [
+const CONTAINERS: [&str; 11] = [
     "client", "command", "config", "debug", "latency", "memory", "object", "pubsub", "slowlog",
+    "xgroup", "xinfo",
 ];
 
 /// Commands by the type of their keys. A container's subcommands stand with both words.
@@ -90,6 +92,7 @@ const COMMANDS: &[(char, &[&str])] = &[
     ('l', LISTS),
     ('t', SETS),
     ('z', SORTED_SETS),
+    ('x', STREAMS),
     ('*', KEYS_OF_ANY_TYPE),
 ];
 
@@ -247,6 +250,36 @@ const SORTED_SETS: &[&str] = &[
     "geosearchstore K K fromlonlat 1 1 byradius 1000 km",
 ];
 
+const STREAMS: &[&str] = &[
+    "xadd K [nomkstream] [maxlen [~] N|minid X] (X|X|X|9-*|*) {M V}",
+    "xadd K (X|*) {field V}",
+    "xtrim K maxlen [=|~] N",
+    "xtrim K minid ~ X [limit N]",
+    "xdel K {X}",
+    "xsetid K X [entriesadded I] [maxdeletedid X]",
+    "xlen K",
+    "xrange K (-|X) (+|X) [count N]",
+    "xrevrange K (+|X) (-|X) [count N]",
+    "xread [count N] [block N] streams K X",
+    "xread [count N] streams K K X X",
+    "xgroup create K G X mkstream [entriesread N]",
+    "xgroup create K G (X|$)",
+    "xgroup setid K G X [entriesread I]",
+    "xgroup destroy K G",
+    "xgroup createconsumer K G C",
+    "xgroup delconsumer K G C",
+    "xreadgroup group G C [count N] [block N] [noack] streams K >",
+    "xreadgroup group G C [count N] streams K X",
+    "xreadgroup group G C [count N] streams K K > >",
+    "xack K G {X}",
+    "xpending K G [[idle N] - + N [C]]",
+    "xclaim K G C (0|N) {X} [idle N] [retrycount N] [force] [justid] [lastid X]",
+    "xautoclaim K G C (0|N) X [count N] [justid]",
+    "xinfo stream K [full [count N]]",
+    "xinfo groups K",
+    "xinfo consumers K G",
+];
+
 const KEYS_OF_ANY_TYPE: &[&str] = &[
     "del {A}",
     "unlink {A}",
@@ -254,7 +287,7 @@ const KEYS_OF_ANY_TYPE: &[&str] = &[
     "touch {A}",
     "type A",
     "keys P",
-    "scan N [match P] [count N] [type (string|hash|list|set|zset)]",
+    "scan N [match P] [count N] [type (string|hash|list|set|zset|stream)]",
     "randomkey",
     "dbsize",
     "rename A A",
@@ -396,6 +429,10 @@ fn word(letter: char, draw: &mut Draw) -> Vec<u8> {
         'E' if draw.is_timeless => ((1 + draw.below(900)) * 1_000_000).to_string(),
         'E' => (1 + draw.below(2000)).to_string(),
         'P' => (*draw.of(&["*", "m1*", "?[0-4]", "[^s]*"])).to_owned(),
+        'X' if draw.once_in(4) => draw.below(40).to_string(),
+        'X' => format!("{}-{}", draw.below(40), draw.below(3)),
+        'G' => format!("g{}", draw.below(2)),
+        'C' => format!("c{}", draw.below(3)),
         'D' => return draw.of(&DUMPED).clone(),
         letter => panic!("the grammar's {letter} means nothing"),
     };
@@ -458,10 +495,14 @@ static DUMPED: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         "sadd t a b",
         "sadd n 1 2 3",
         "zadd z 1 a 2.5 b",
+        "xadd x 1-1 a 1 b 2",
+        "xadd x 3-0 c 3",
+        "xgroup create x g0 0",
+        "xreadgroup group g0 c0 streams x >",
     ] {
         run(line);
     }
-    let keys = ["s", "i", "h", "l", "t", "n", "z"];
+    let keys = ["s", "i", "h", "l", "t", "n", "z", "x"];
     let dumps = keys
         .iter()
         .filter_map(|key| match run(&format!("dump {key}")) {

@@ -209,6 +209,7 @@ fn categories(command: &Command) -> Vec<&'static str> {
         Group::PubSub => names.push("pubsub"),
         Group::Set => names.push("set"),
         Group::SortedSet => names.push("sortedset"),
+        Group::Stream => names.push("stream"),
         Group::String => names.push("string"),
         Group::Transactions => names.push("transaction"),
         Group::Generic | Group::Server => {}
@@ -296,6 +297,7 @@ fn group(group: Group) -> &'static str {
         Group::Server => "server",
         Group::Set => "set",
         Group::SortedSet => "sorted-set",
+        Group::Stream => "stream",
         Group::String => "string",
         Group::Transactions => "transactions",
     }

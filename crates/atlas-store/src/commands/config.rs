@@ -8,7 +8,7 @@ use crate::door::{Proposal, Request};
 use crate::engine::{Engine, Live};
 
 /// Redis's settings that have no meaning here: they are kept and told again.
-const KEPT: [(&str, &str); 24] = [
+const KEPT: [(&str, &str); 23] = [
     ("active-expire-effort", "1"),
     ("activedefrag", "no"),
     ("aof-use-rdb-preamble", "yes"),
@@ -32,7 +32,6 @@ const KEPT: [(&str, &str); 24] = [
     ("sanitize-dump-payload", "no"),
     ("slave-read-only", "yes"),
     ("stop-writes-on-bgsave-error", "no"),
-    ("stream-node-max-entries", "100"),
 ];
 
 /// A setting that one may change.
@@ -243,6 +242,18 @@ static SETTINGS: &[Setting] = &[
             Ok(())
         },
     },
+    Setting {
+        name: "stream-node-max-bytes",
+        get: |engine| {
+            let settings = engine.keyspace.settings();
+            settings.stream_node_bytes_max.to_string()
+        },
+        set: |_, settings, value| {
+            settings.stream_node_bytes_max = memory(value)?;
+            Ok(())
+        },
+    },
+    limit!("stream-node-max-entries", stream_node_entries_max),
     Setting {
         name: "timeout",
         get: |engine| engine.live.idle_timeout.as_secs().to_string(),

@@ -157,3 +157,97 @@ fn what_is_in_flight_is_there_before_a_client_waits() {
         }
     });
 }
+
+#[test]
+fn all_who_wait_to_read_a_stream_are_answered() {
+    everywhere(|store| {
+        let mut other = store.client();
+        other.script("xadd s 1 a 1 => 1-0");
+        let mut waiting: Vec<_> = (0..3).map(|_| store.client()).collect();
+        for (number, client) in waiting.iter_mut().enumerate() {
+            client.send("xread block 0 streams t s $ $");
+            blocked(&mut other, number + 1);
+        }
+        // Neither something else under the key, nor what is gone again by then.
+        other.script(
+            "multi => OK\nxadd s 2 a 2 => QUEUED\ndel s => QUEUED\nlpush s x => QUEUED\nexec => [2-0 1 1]\n\
+             del s => 1\nset t x => OK\ndel t => 1",
+        );
+        blocked(&mut other, 3);
+        assert_eq!(other.run("xadd s 3 a 3"), "3-0");
+        for client in &mut waiting {
+            assert_eq!(shown(&client.receive()), "[[s [[3-0 [a 3]]]]]");
+        }
+        blocked(&mut other, 0);
+        // What is there is answered at once; a wait in vain is answered by nothing.
+        other.script(
+            "xread block 0 streams s 0 => [[s [[3-0 [a 3]]]]]\nxread block 10 streams s $ => nil\n\
+             xread streams s 3 => nil",
+        );
+        // A client's own commands before come first.
+        let mut one = store.client();
+        one.send("xadd s 4 a 4\nxread block 0 streams s $\nping");
+        blocked(&mut other, 1);
+        other.script("xadd s 5 a 5 => 5-0");
+        let answers: Vec<String> = (0..3).map(|_| shown(&one.receive())).collect();
+        assert_eq!(answers, ["4-0", "[[s [[5-0 [a 5]]]]]", "PONG"]);
+    });
+}
+
+#[test]
+fn consumers_of_a_group_share_what_comes() {
+    everywhere(|store| {
+        let mut other = store.client();
+        other.script("xgroup create s g $ mkstream => OK\nxgroup create s h $ => OK");
+        let mut waiting = Vec::new();
+        for (number, name) in ["g one", "g two", "h three"].iter().enumerate() {
+            let mut client = store.client();
+            client.send(&format!("xreadgroup group {name} block 0 streams s >"));
+            blocked(&mut other, number + 1);
+            waiting.push(client);
+        }
+        other.script("xadd s 1 a 1 => 1-0");
+        assert_eq!(shown(&waiting[0].receive()), "[[s [[1-0 [a 1]]]]]");
+        assert_eq!(shown(&waiting[2].receive()), "[[s [[1-0 [a 1]]]]]");
+        blocked(&mut other, 1);
+        other.script("xadd s 2 a 2 => 2-0");
+        assert_eq!(shown(&waiting[1].receive()), "[[s [[2-0 [a 2]]]]]");
+        other.script("xpending s g => [2 1-0 2-0 [[one 1] [two 1]]]");
+        // Nobody waits who does not say so, or asks for what was delivered before.
+        other.script(
+            "xreadgroup group g one streams s > => nil\n\
+             xreadgroup group g one block 0 streams s 0 => [[s [[1-0 [a 1]]]]]",
+        );
+        for line in ["xgroup destroy s gone", "del s"] {
+            other.script("xgroup create s gone $ mkstream => OK");
+            for client in &mut waiting[..2] {
+                client.send("xreadgroup group gone one block 0 streams s >");
+            }
+            blocked(&mut other, 2);
+            assert_eq!(other.run(line), "1");
+            for client in &mut waiting[..2] {
+                let answer = shown(&client.receive());
+                assert!(answer.contains("no longer exists"), "{answer}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_replay_of_deliveries_ends_where_the_store_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Running::start(folder.path());
+    let mut other = store.client();
+    other.script("xgroup create s g $ mkstream => OK");
+    let mut waiting = store.client();
+    waiting.send("xreadgroup group g one block 0 streams s >");
+    blocked(&mut other, 1);
+    other.run("xadd s * a 1");
+    waiting.receive();
+    let told = ["xinfo stream s full", "xinfo groups s"].map(|line| other.run(line));
+    store.stop();
+    let store = Running::start(folder.path());
+    let mut other = store.client();
+    let again = ["xinfo stream s full", "xinfo groups s"].map(|line| other.run(line));
+    assert_eq!(told, again);
+}

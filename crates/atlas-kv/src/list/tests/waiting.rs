@@ -116,7 +116,7 @@ fn timeouts_and_keys_are_found() {
         let arguments = buffer.arguments();
         let command = command::resolve(&arguments).unwrap();
         let read = (command.blocking.as_ref().unwrap().timeout_ms)(&arguments);
-        assert_eq!(read, Ok(timeout_ms), "{line}");
+        assert_eq!(read, Ok(Some(timeout_ms)), "{line}");
         let mut found = Vec::new();
         command.keys.find(&arguments, &mut found);
         assert_eq!(found, keys, "{line}");
