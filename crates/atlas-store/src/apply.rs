@@ -105,7 +105,7 @@ impl Engine {
         while let Some(flight) = self.flights.take_from(number) {
             first_index.get_or_insert(flight.first_index);
             for (at, entry) in flight.entries.iter().enumerate() {
-                if entry.step == Step::Answer {
+                if entry.step == Step::Answer || self.bugs.failed_flight_answered {
                     self.land_one(&flight, at as u32, entry);
                 } else if let Some(key) = self.client_of(entry) {
                     self.with_protocol(key, entry.protocol, |engine| {
@@ -116,7 +116,11 @@ impl Engine {
                 }
                 for (wait, _) in &flight.waits[entry.waits.start as usize..entry.waits.end as usize]
                 {
-                    self.settle_wait(*wait, false);
+                    match &trouble {
+                        // The record may be there after a restart, and have served it.
+                        Trouble::Final(_) => self.fail_wait(*wait, &line),
+                        _ => self.settle_wait(*wait, false),
+                    }
                 }
                 match entry.step {
                     Step::Record(Kind::Expire) => self.expiry.is_in_flight = false,
@@ -136,16 +140,21 @@ impl Engine {
                 self.next_index = index;
             }
         } else {
-            // What was applied and could not be written: nobody may be told that it is there.
-            let held: Vec<usize> = self
-                .connections
-                .iter()
-                .filter(|(_, connection)| connection.held_by >= number)
-                .map(|(key, _)| key)
-                .collect();
-            for key in held {
-                self.close(key);
-            }
+            self.delayed(number);
+        }
+        self.snapshot_finish();
+    }
+
+    /// What was applied and could not be written: nobody may be told that it is there, nor that it is not.
+    pub(crate) fn delayed(&mut self, number: u64) {
+        let held: Vec<usize> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.held_by >= number)
+            .map(|(key, _)| key)
+            .collect();
+        for key in held {
+            self.close(key);
         }
     }
 

@@ -436,7 +436,7 @@ impl Engine {
 
     /// True if records are durable before they are applied.
     pub(crate) fn is_log_first(&self) -> bool {
-        self.live.fsync == crate::config::Fsync::Every
+        self.live.fsync == crate::config::Fsync::Every && !self.bugs.applied_before_sync
     }
 
     /// Makes a record: it is logged, then applied; or, where the mode says so, applied and logged.

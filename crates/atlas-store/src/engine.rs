@@ -217,6 +217,7 @@ pub(crate) struct Engine {
     pub(crate) end: atlas_runtime::Shutdown,
     pub(crate) tasks: atlas_runtime::Tasks,
     pub(crate) disk: Arc<dyn atlas_wal::Disk>,
+    pub(crate) bugs: crate::bugs::Bugs,
     pub(crate) memory: crate::memory::Memory,
     /// Those whom the last sync answered and who have not sent again.
     pub(crate) awaited: usize,
@@ -309,9 +310,16 @@ impl Engine {
                     self.durable = number;
                     self.written = self.written.max(number);
                     self.land(number);
+                    if self.bugs.applied_before_sync {
+                        self.released(number);
+                    }
                 }
                 Mail::Written { number } => self.released(number),
                 Mail::Failed { number, trouble } => self.failed(number, trouble),
+                Mail::Delayed { number, trouble } => {
+                    self.trouble = Some(trouble);
+                    self.delayed(number);
+                }
                 Mail::Trouble(trouble) => self.trouble = trouble,
                 Mail::LogSize { bytes, segments } => {
                     self.log_bytes = bytes;
@@ -395,7 +403,8 @@ impl Engine {
         if let Some(number) = self.flights.close() {
             self.durability.submitted(number, self.next_index - 1);
             self.snapshots.logged_bytes += self.batch.bytes() as u64;
-            if !self.is_log_first() && self.log.write_now(number, self.epoch, &self.batch) {
+            let is_at_once = !self.is_log_first() && !self.bugs.answer_before_write;
+            if is_at_once && self.log.write_now(number, self.epoch, &self.batch) {
                 self.batch.clear();
                 self.released(number);
                 return;
@@ -488,7 +497,9 @@ impl Engine {
 
     fn drain(&mut self, deadline: Instant) {
         let is_over = self.now >= deadline;
-        if !self.flights.is_empty() && !is_over {
+        // What a log that cannot be written keeps is not waited for: nobody was told that it is there.
+        let is_stuck = self.trouble.is_some() && !self.is_log_first();
+        if !self.flights.is_empty() && !is_over && !is_stuck {
             return;
         }
         self.submit();

@@ -26,6 +26,7 @@ mod api;
 mod apply;
 mod asked;
 mod blocking;
+mod bugs;
 mod commands;
 mod config;
 mod connection;
@@ -52,6 +53,8 @@ mod transaction;
 mod waiting;
 
 pub use admin::admin_operations;
+#[cfg(feature = "planted-bugs")]
+pub use bugs::Planted;
 pub use config::{EvictionPolicy, Fsync, StoreConfig};
 pub use error::Error;
 pub use handle::Handle;

@@ -16,6 +16,7 @@ use atlas_runtime::{Kind, OnCancel, OnError, Tasks};
 use atlas_wal::snapshot::Verified;
 use atlas_wal::{Batch, Error, Log, LogId, Prepared};
 
+use crate::bugs::Bugs;
 use crate::config::Fsync;
 use crate::mail::{Mail, Mailbox};
 
@@ -234,7 +235,10 @@ pub(crate) struct Writer {
     sync_time: Duration,
     trouble: Option<Trouble>,
     retry_at: Option<Instant>,
+    /// The next segment is being written ahead.
+    is_preparing: bool,
     log_bytes: u64,
+    bugs: Bugs,
 }
 
 /// What the thread is to do next.
@@ -248,7 +252,13 @@ struct Work {
 }
 
 impl Writer {
-    pub(crate) fn new(log: Log, queue: LogQueue, mailbox: Mailbox, tasks: Tasks) -> Self {
+    pub(crate) fn new(
+        log: Log,
+        queue: LogQueue,
+        mailbox: Mailbox,
+        tasks: Tasks,
+        bugs: Bugs,
+    ) -> Self {
         let now = Instant::now();
         Self {
             log: Some(log),
@@ -262,7 +272,9 @@ impl Writer {
             sync_time: Duration::from_micros(100),
             trouble: None,
             retry_at: None,
+            is_preparing: false,
             log_bytes: 0,
+            bugs,
         }
     }
 
@@ -277,6 +289,7 @@ impl Writer {
         loop {
             let mut work = self.wait();
             if let Some(outcome) = work.prepared.take() {
+                self.is_preparing = false;
                 let outcome = self.log().install(outcome);
                 self.note_room(outcome);
             }
@@ -332,6 +345,10 @@ impl Writer {
                 Fsync::None => {}
             }
             let is_retry_due = self.retry_at.is_some_and(|at| now >= at);
+            if state.fsync != Fsync::Every && self.retry_at.is_some() && !is_retry_due {
+                // What could not be written is kept until it can be.
+                take = false;
+            }
             if take
                 || (is_sync_due && self.written > self.durable)
                 || state.purge.is_some()
@@ -402,30 +419,48 @@ impl Writer {
     /// Writes what was submitted, as few frames.
     fn append(&mut self, submissions: &mut Vec<Submission>) {
         submissions.retain(|submission| submission.epoch >= self.epoch);
-        let mut rest = submissions.as_slice();
-        while let Some(first) = rest.first() {
+        let mut done = 0;
+        while let Some(rest) = submissions.get(done..)
+            && let Some(first) = rest.first()
+        {
             let mut bytes = 0;
             let fitting = rest.iter().take_while(|submission| {
                 bytes += submission.batch.bytes();
                 bytes <= FRAME_BYTES_MAX
             });
             let count = fitting.count().max(1);
-            let (frame, after) = rest.split_at(count);
+            let frame = &rest[..count];
             let batches: Vec<&Batch> = frame.iter().map(|one| &one.batch).collect();
             match self.log().append(&batches) {
                 Ok(_) => {
                     self.written = frame.last().map_or(self.written, |last| last.number);
-                    rest = after;
+                    done += count;
                 }
                 Err(error) => {
                     let trouble = Trouble::of(&error);
-                    tracing::error!(error = trouble.line(), "the log was not written");
-                    self.epoch = first.epoch + 1;
-                    let number = first.number;
-                    self.mailbox.send(Mail::Failed {
-                        number,
-                        trouble: trouble.clone(),
-                    });
+                    if self.trouble.is_none() {
+                        tracing::error!(error = trouble.line(), "the log was not written");
+                    }
+                    let (number, epoch) = (first.number, first.epoch);
+                    let is_applied = self.fsync() != Fsync::Every;
+                    if is_applied && !matches!(trouble, Trouble::Final(_)) {
+                        // The state has these records: the log must have them before any other.
+                        let mut state = self.queue.state();
+                        for kept in submissions.drain(done..).rev() {
+                            state.submissions.push_front(kept);
+                        }
+                        drop(state);
+                        self.mailbox.send(Mail::Delayed {
+                            number,
+                            trouble: trouble.clone(),
+                        });
+                    } else {
+                        self.epoch = epoch + 1;
+                        self.mailbox.send(Mail::Failed {
+                            number,
+                            trouble: trouble.clone(),
+                        });
+                    }
                     self.set_trouble(Some(trouble));
                     break;
                 }
@@ -453,8 +488,19 @@ impl Writer {
 
     fn sync(&mut self) {
         let begun = Instant::now();
-        match self.log().sync() {
-            Ok(_) => {
+        if self.bugs.answer_before_sync {
+            self.mailbox.send(Mail::Durable {
+                number: self.written,
+                took: Duration::ZERO,
+            });
+        }
+        let outcome = self.log().sync();
+        let is_ignored = self.bugs.failed_sync_ignored;
+        match outcome
+            .map(drop)
+            .or_else(|error| if is_ignored { Ok(()) } else { Err(error) })
+        {
+            Ok(()) => {
                 self.synced_at = Instant::now();
                 let took = self.synced_at - begun;
                 self.sync_time = (self.sync_time * 7 + took) / 8;
@@ -499,7 +545,13 @@ impl Writer {
         }
         let preparation = match self.log().preparation() {
             Ok(Some(preparation)) => preparation,
-            Ok(None) => return,
+            Ok(None) => {
+                if !self.is_preparing {
+                    // Nothing has to be written ahead now: whether a write goes well shows with the next one.
+                    self.note_room(Ok(()));
+                }
+                return;
+            }
             Err(error) => {
                 self.note_room(Err(error));
                 return;
@@ -516,6 +568,7 @@ impl Writer {
             queue.0.1.notify_one();
             Ok::<(), crate::Error>(())
         });
+        self.is_preparing = started.is_ok();
         if let Err(error) = started {
             // It is done within an append then.
             tracing::warn!(

@@ -29,6 +29,14 @@ pub(crate) enum Mail {
         /// Why.
         trouble: Trouble,
     },
+    /// The submissions from this one on were applied before, could not be written, and will be as soon as that is
+    /// possible.
+    Delayed {
+        /// The first of them.
+        number: u64,
+        /// Why.
+        trouble: Trouble,
+    },
     /// What keeps the log from being written has begun, changed or ended.
     Trouble(Option<Trouble>),
     /// How much the log takes.

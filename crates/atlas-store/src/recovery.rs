@@ -8,6 +8,7 @@ use atlas_wal::snapshot::{self, SnapshotReader, Verified};
 use atlas_wal::{Batch, Disk, Identity, Kind, Log, Options, Record};
 
 use crate::apply::apply_record;
+use crate::bugs::Bugs;
 use crate::config::StoreConfig;
 use crate::error::Error;
 use crate::snapshot::{APPLY_LEVEL, Joining};
@@ -33,8 +34,12 @@ impl atlas_kv::Answers for Nobody {
 }
 
 /// Opens the log, or begins one, and brings the state to where it was.
-pub(crate) fn recover(disk: &Arc<dyn Disk>, config: &StoreConfig) -> Result<Recovered, Error> {
-    let mut log = open(disk, config)?;
+pub(crate) fn recover(
+    disk: &Arc<dyn Disk>,
+    config: &StoreConfig,
+    bugs: Bugs,
+) -> Result<Recovered, Error> {
+    let mut log = open(disk, config, bugs)?;
     let first_index = log.group(0).map_or(1, atlas_wal::Group::first_index);
     let choice = snapshot::choose(disk, 0, first_index)?;
     for (name, error) in &choice.damaged {
@@ -65,18 +70,22 @@ pub(crate) fn recover(disk: &Arc<dyn Disk>, config: &StoreConfig) -> Result<Reco
         // The log's last records were lost with a power cut, and the snapshot has them.
         log.purge(verified, verified.header().id)?;
     } else {
-        replay(&log, snapshot_index, &mut keyspace)?;
+        replay(&log, snapshot_index, &mut keyspace, bugs)?;
     }
     Ok(Recovered {
-        last_index: last_index.max(snapshot_index),
+        last_index: last_index.max(snapshot_index) - u64::from(bugs.index_reused),
         log,
         keyspace,
         snapshot: choice.snapshot,
     })
 }
 
-fn open(disk: &Arc<dyn Disk>, config: &StoreConfig) -> Result<Log, Error> {
+fn open(disk: &Arc<dyn Disk>, config: &StoreConfig, bugs: Bugs) -> Result<Log, Error> {
+    #[cfg(not(feature = "planted-bugs"))]
+    let _ = bugs;
     let options = Options {
+        #[cfg(feature = "planted-bugs")]
+        planted: bugs.log,
         apply_level: APPLY_LEVEL,
         segment_bytes: config.log_segment_bytes.0,
         ..Options::default()
@@ -166,7 +175,7 @@ pub(crate) fn load(disk: &Arc<dyn Disk>, verified: &Verified) -> Result<Keyspace
     loading.finish().map_err(wrong)
 }
 
-fn replay(log: &Log, after: u64, keyspace: &mut Keyspace) -> Result<(), Error> {
+fn replay(log: &Log, after: u64, keyspace: &mut Keyspace, bugs: Bugs) -> Result<(), Error> {
     let Some(group) = log.group(0) else {
         return Ok(());
     };
@@ -179,8 +188,11 @@ fn replay(log: &Log, after: u64, keyspace: &mut Keyspace) -> Result<(), Error> {
             tracing::warn!(index = record.index, "a record is left out, as was decided");
             continue;
         }
+        if bugs.recovery_skips_tail && record.index == group.last.index {
+            break;
+        }
         effects.clear();
-        replay_one(&record, keyspace, &mut effects)?;
+        replay_one(&record, keyspace, &mut effects, bugs)?;
     }
     Ok(())
 }
@@ -193,6 +205,7 @@ pub(crate) fn replay_one(
     record: &Record<'_>,
     keyspace: &mut Keyspace,
     effects: &mut Effects,
+    bugs: Bugs,
 ) -> Result<(), Error> {
     let ranges = record.arguments.ranges;
     let carried: usize = record.serve.iter().map(|(_, count)| *count as usize).sum();
@@ -213,6 +226,9 @@ pub(crate) fn replay_one(
             arguments: Arguments::new(record.arguments.bytes, &ranges[from..to]),
         });
         from = to;
+    }
+    if bugs.recovery_forgets_waiters {
+        waiters.clear();
     }
     let moment = Moment {
         database: record.database,

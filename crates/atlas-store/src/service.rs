@@ -14,6 +14,7 @@ use atlas_wal::{Batch, Disk, FileDisk};
 use mio::{Interest, Poll, Waker};
 use slab::Slab;
 
+use crate::bugs::Bugs;
 use crate::commands::{Delays, Pause, SlowLog, Untimed};
 use crate::config::StoreConfig;
 use crate::engine::{Counts, Engine, LISTENER, Live, MAILBOX, READ_BYTES, Rates, Stopping};
@@ -46,6 +47,7 @@ pub struct Store {
     recovered: Recovered,
     seed: u64,
     allocated: Allocated,
+    bugs: Bugs,
 }
 
 impl Store {
@@ -65,6 +67,51 @@ impl Store {
         if !problems.is_empty() {
             return Err(Error::Config(problems));
         }
+        Self::open(config, registry, allocated, Bugs::default(), || {
+            let disk = FileDisk::create_directory(folder).map_err(|source| Error::Folder {
+                path: folder.to_owned(),
+                source,
+            })?;
+            Ok(Arc::new(disk))
+        })
+    }
+
+    /// As [`Self::build`], on any disk. The configuration is not checked, so that tests may have log files that are
+    /// smaller than anybody would want.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_on(
+        config: &StoreConfig,
+        disk: Arc<dyn Disk>,
+        registry: &Registry,
+        allocated: Allocated,
+    ) -> Result<Self, Error> {
+        Self::open(config, registry, allocated, Bugs::default(), || Ok(disk))
+    }
+
+    /// As [`Self::build_on`], with a bug.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    #[cfg(feature = "planted-bugs")]
+    pub fn build_planted(
+        config: &StoreConfig,
+        disk: Arc<dyn Disk>,
+        registry: &Registry,
+        allocated: Allocated,
+        planted: Option<crate::Planted>,
+    ) -> Result<Self, Error> {
+        Self::open(config, registry, allocated, Bugs::of(planted), || Ok(disk))
+    }
+
+    fn open(
+        config: &StoreConfig,
+        registry: &Registry,
+        allocated: Allocated,
+        bugs: Bugs,
+        disk: impl FnOnce() -> Result<Arc<dyn Disk>, Error>,
+    ) -> Result<Self, Error> {
         let password = read_password(&config.password_file)?;
         let metrics = Metrics::declare(registry).map_err(Error::Metrics)?;
         let listener =
@@ -73,12 +120,8 @@ impl Store {
         let poll = Poll::new().map_err(Error::Poll)?;
         let waker = Waker::new(poll.registry(), MAILBOX).map_err(Error::Poll)?;
         let (mailbox, mail) = Mailbox::new(waker);
-        let disk = FileDisk::create_directory(folder).map_err(|source| Error::Folder {
-            path: folder.to_owned(),
-            source,
-        })?;
-        let disk: Arc<dyn Disk> = Arc::new(disk);
-        let recovered = recover(&disk, config)?;
+        let disk = disk()?;
+        let recovered = recover(&disk, config, bugs)?;
         let mut bits = [0; 8];
         getrandom::fill(&mut bits).map_err(|error| Error::Random(std::io::Error::other(error)))?;
         Ok(Self {
@@ -94,6 +137,7 @@ impl Store {
             recovered,
             seed: u64::from_le_bytes(bits),
             allocated,
+            bugs,
         })
     }
 
@@ -147,6 +191,7 @@ impl Store {
             queue.clone(),
             self.mailbox.clone(),
             tasks.clone(),
+            self.bugs,
         );
         let mut engine = Engine {
             live,
@@ -203,6 +248,7 @@ impl Store {
             end,
             tasks: tasks.clone(),
             disk: self.disk,
+            bugs: self.bugs,
             memory: Memory::new(self.allocated),
             awaited: 0,
             dirty: Vec::new(),

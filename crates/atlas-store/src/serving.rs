@@ -207,10 +207,23 @@ impl Engine {
         found.is_in_record = false;
         if is_served {
             self.waiting.remove(wait).into_iter().for_each(|found| {
-                self.wait_is_over(found.connection, found.client);
+                self.wait_is_over(found.connection, found.client, true);
             });
         } else if let Some(ending) = found.ending {
             self.end_wait(wait, ending);
+        }
+    }
+
+    /// Ends a wait whose record may have been written or not.
+    pub(crate) fn fail_wait(&mut self, wait: u64, line: &str) {
+        let Some(found) = self.waiting.remove(wait) else {
+            return;
+        };
+        if let Some(connection) = self.connections.get_mut(found.connection)
+            && connection.id == found.client
+        {
+            connection.output.error(line);
+            self.wait_is_over(found.connection, found.client, false);
         }
     }
 
@@ -242,12 +255,12 @@ impl Engine {
                     .error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
                 Ending::Gone => {}
             }
-            self.wait_is_over(found.connection, found.client);
+            self.wait_is_over(found.connection, found.client, false);
         }
     }
 
-    /// A client that waited has its answer and goes on.
-    fn wait_is_over(&mut self, key: usize, client: u64) {
+    /// A client that waited has its answer and goes on; one that a record has served only once the system has the record.
+    fn wait_is_over(&mut self, key: usize, client: u64, is_served: bool) {
         let number = self.flights.last_number();
         let is_log_first = self.is_log_first();
         let Some(connection) = self.connections.get_mut(key) else {
@@ -257,7 +270,7 @@ impl Engine {
             return;
         }
         connection.hold = None;
-        if !is_log_first {
+        if is_served && !is_log_first {
             connection.held_by = number;
         }
         self.list(key);

@@ -9,7 +9,9 @@ use atlas_runtime::{Kind, OnCancel, OnError};
 use atlas_wal::snapshot::{self, BLOCK_BYTES_MAX, SnapshotHeader, SnapshotWriter, Verified};
 use atlas_wal::{Disk, LogId};
 
+use crate::bugs::Bugs;
 use crate::engine::Engine;
+use crate::log::Trouble;
 use crate::mail::{Mail, Mailbox};
 
 /// Bytes that one turn of the engine adds.
@@ -147,7 +149,13 @@ impl Engine {
             id: LogId {
                 term: 1,
                 leader: self.node,
-                index: self.applied_index,
+                index: if self.bugs.snapshot_misses_writes {
+                    self.next_index - 1
+                } else if self.bugs.snapshot_claims_less && self.applied_index > 1 {
+                    self.applied_index - 1
+                } else {
+                    self.applied_index
+                },
             },
             now_ms: self.keyspace.clock_ms().max(0) as u64,
             apply_level: APPLY_LEVEL,
@@ -155,13 +163,13 @@ impl Engine {
         let (pieces, receiver) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let (disk, mailbox) = (Arc::clone(&self.disk), self.mailbox.clone());
-        let taken = Arc::clone(&waiting);
+        let (taken, bugs) = (Arc::clone(&waiting), self.bugs);
         let kind = Kind {
             on_cancel: OnCancel::Abort,
             on_error: OnError::Log,
         };
         let started = self.tasks.thread(kind, "store-snapshot", move || {
-            let outcome = write(&disk, header, &receiver, &taken, &mailbox);
+            let outcome = write(&disk, header, &receiver, &taken, &mailbox, bugs);
             if let Some(outcome) = outcome {
                 mailbox.send(Mail::Snapshot(outcome));
             }
@@ -211,23 +219,31 @@ impl Engine {
             let _ = running.pieces.send(Piece::Blocks(blocks));
         }
         if is_done {
+            running.is_walking = false;
             if running.after > self.durable {
-                // A snapshot may not be ahead of its log.
+                // A snapshot may not be ahead of its log. Its last records may not have been handed over yet.
+                self.submit();
                 self.log.sync();
             }
-            running.is_walking = false;
         }
         self.snapshot_finish();
     }
 
     /// Lets the thread finish once the log has all that the snapshot has.
     pub(crate) fn snapshot_finish(&mut self) {
-        if let Some(running) = &mut self.snapshots.running
-            && !running.is_walking
-            && running.after <= self.durable
-        {
+        let Some(running) = &mut self.snapshots.running else {
+            return;
+        };
+        if running.is_walking {
+            return;
+        }
+        if running.after <= self.durable {
             running.after = 0;
             let _ = running.pieces.send(Piece::End);
+        } else if let Some(trouble @ Trouble::Final(_)) = &self.trouble {
+            // The log will never have it. Without its sender the thread gives up.
+            let line = trouble.line();
+            self.snapshot_ended(Err(line));
         }
     }
 
@@ -291,15 +307,26 @@ fn write(
     pieces: &mpsc::Receiver<Piece>,
     waiting: &AtomicUsize,
     mailbox: &Mailbox,
+    bugs: Bugs,
 ) -> Option<Result<Written, String>> {
     let failed = |error: atlas_wal::Error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
         Some(Err(format!("{error}{}", cause.unwrap_or_default())))
     };
-    let mut writer = match SnapshotWriter::create(Arc::clone(disk), header) {
+    let writer = match SnapshotWriter::create(Arc::clone(disk), header) {
         Ok(writer) => writer,
         Err(error) => return failed(error),
     };
+    #[cfg(feature = "planted-bugs")]
+    let writer = writer.plant(bugs.log);
+    let mut writer = writer;
+    if bugs.snapshot_removed_early {
+        let found = snapshot::list(&**disk, header.group).unwrap_or_default();
+        for older in found {
+            let _ = disk.remove(&older.name);
+        }
+        let _ = disk.sync_directory();
+    }
     while let Piece::Blocks(blocks) = pieces.recv().ok()? {
         let mut bytes = 0;
         for block in blocks {

@@ -338,7 +338,7 @@ impl Engine {
             output_bytes_max = STRANGER_OUTPUT_BYTES_MAX;
         }
         connection.is_listed = false;
-        if connection.held_by > self.written {
+        if connection.held_by > self.written && !self.bugs.answer_before_write {
             self.held.push(key);
             return;
         }

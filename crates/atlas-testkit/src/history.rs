@@ -223,19 +223,15 @@ impl History {
                 .collect();
             let outcome = meanwhile(progress);
             progress.stop();
-            let written: Result<Vec<()>, String> = writing
-                .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|_| Err("it panicked".into())))
-                .collect();
-            let seen = reading.into_iter().map(|thread| thread.join().unwrap_or(0));
-            let seen = seen.max().unwrap_or(0);
-            let taken: Vec<(Vec<String>, bool)> = consuming
-                .into_iter()
-                .map(|thread| thread.join().unwrap_or_default())
-                .collect();
+            let written: Result<Vec<()>, String> =
+                writing.into_iter().map(|thread| joined(thread)?).collect();
+            let seen: Result<Vec<u64>, String> = reading.into_iter().map(joined).collect();
+            let taken: Result<Vec<(Vec<String>, bool)>, String> =
+                consuming.into_iter().map(joined).collect();
             (outcome, written, seen, taken)
         });
         written?;
+        let (seen, taken) = (seen?.into_iter().max().unwrap_or(0), taken?);
         if load.is_read_durable {
             self.seen_number = self.seen_number.max(seen);
         }
@@ -423,7 +419,15 @@ fn fits(
             found.difference(&after_answered)
         )
     };
-    Err(format!("writer {} {what}", writer.prefix()))
+    Err(format!("writer {}: {what}", writer.number()))
+}
+
+/// What a thread came to, or why it panicked.
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> Result<T, String> {
+    thread.join().map_err(|cause| {
+        let text = cause.downcast_ref::<String>();
+        text.map_or_else(|| "it panicked".to_owned(), String::clone)
+    })
 }
 
 /// Reads while others write; the largest number that was seen.

@@ -8,6 +8,7 @@ use atlas_wal::{Kind, Record};
 
 use super::fresh::{Made, make, target};
 use super::line::{DUMP, END, Line, SNAPSHOT, VERSION};
+use crate::bugs::Bugs;
 use crate::error::Error;
 use crate::recovery::replay_one;
 use crate::snapshot::{APPLY_LEVEL, Joining};
@@ -233,7 +234,7 @@ impl Reading {
         };
         let mut effects = std::mem::take(&mut self.effects);
         effects.clear();
-        let applied = replay_one(&record, self.keyspace()?, &mut effects);
+        let applied = replay_one(&record, self.keyspace()?, &mut effects, Bugs::default());
         self.effects = effects;
         applied.map_err(Wrong::Other)
     }

@@ -10,6 +10,7 @@ use atlas_wal::{Disk, Kind, View};
 use super::backup::{Run, runs};
 use super::fresh::{Made, make, target};
 use super::{GROUP, frozen, newer};
+use crate::bugs::Bugs;
 use crate::error::Error;
 use crate::recovery::{load, replay_one};
 use crate::snapshot::APPLY_LEVEL;
@@ -132,7 +133,7 @@ fn at(
             continue;
         }
         effects.clear();
-        replay_one(&record, &mut keyspace, &mut effects)?;
+        replay_one(&record, &mut keyspace, &mut effects, Bugs::default())?;
     };
     match problem {
         Some(problem) => Err(problem.into()),

@@ -38,7 +38,7 @@ impl Written {
             keyspace,
             last_index,
             ..
-        } = recover(&disk, &config()).unwrap();
+        } = recover(&disk, &config(), crate::bugs::Bugs::default()).unwrap();
         Self {
             place,
             disk,
@@ -79,7 +79,13 @@ impl Written {
         batch.push(&record).unwrap();
         self.log().append(&[&batch]).unwrap();
         self.log().sync().unwrap();
-        replay_one(&record, &mut self.keyspace, &mut Effects::default()).unwrap();
+        replay_one(
+            &record,
+            &mut self.keyspace,
+            &mut Effects::default(),
+            crate::bugs::Bugs::default(),
+        )
+        .unwrap();
         index
     }
 
@@ -149,7 +155,7 @@ impl Written {
 /// What a store would start with.
 fn started(folder: &Path) -> Result<(Keyspace, u64), Error> {
     let disk: Arc<dyn Disk> = Arc::new(FileDisk::new(folder));
-    let recovered = recover(&disk, &config())?;
+    let recovered = recover(&disk, &config(), crate::bugs::Bugs::default())?;
     Ok((recovered.keyspace, recovered.last_index))
 }
 

@@ -1,14 +1,18 @@
 //! The store as its clients meet it: a store in this process, real sockets, real files.
 
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "helpers of tests say what they expect by unwrapping"
+    reason = "helpers of tests say what they see, and what they expect by unwrapping"
 )]
 
 mod blocking;
 mod connection;
+mod crashes;
+mod damage;
 mod durability;
 mod pipelines;
 mod pubsub;
 mod support;
 mod transactions;
+mod trouble;

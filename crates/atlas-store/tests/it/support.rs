@@ -3,12 +3,14 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atlas_resp::reply::{Decoder, Limits, Value};
 use atlas_runtime::metrics::Registry;
 use atlas_runtime::{MetricsConfig, Shutdown, Tasks};
-use atlas_store::{Store, StoreConfig};
+use atlas_store::{Planted, Store, StoreConfig};
+use atlas_wal::Disk;
 use tokio::runtime::Runtime;
 
 /// Long enough for a debug build on a busy machine.
@@ -20,6 +22,8 @@ pub(crate) struct Running {
     tasks: Tasks,
     pub(crate) end: Shutdown,
     pub(crate) listen: SocketAddr,
+    /// Its disk may be gone: it may end in any way.
+    pub(crate) is_doomed: bool,
 }
 
 impl Running {
@@ -34,6 +38,26 @@ impl Running {
     }
 
     pub(crate) fn try_with(folder: &Path, config: StoreConfig) -> Result<Self, atlas_store::Error> {
+        Self::begin(config, |config, registry| {
+            Store::build(config, folder, registry, Box::new(|| None))
+        })
+    }
+
+    /// Starts a store on a disk, with a bug or without.
+    pub(crate) fn on(
+        disk: Arc<dyn Disk>,
+        config: StoreConfig,
+        planted: Option<Planted>,
+    ) -> Result<Self, atlas_store::Error> {
+        Self::begin(config, |config, registry| {
+            Store::build_planted(config, disk, registry, Box::new(|| None), planted)
+        })
+    }
+
+    fn begin(
+        config: StoreConfig,
+        build: impl FnOnce(&StoreConfig, &Registry) -> Result<Store, atlas_store::Error>,
+    ) -> Result<Self, atlas_store::Error> {
         let config = StoreConfig {
             listen: ([127, 0, 0, 1], 0).into(),
             ..config
@@ -46,7 +70,7 @@ impl Running {
         let end = Shutdown::new();
         let tasks = Tasks::new(end.clone());
         let registry = Registry::new(&MetricsConfig::default());
-        let store = Store::build(&config, folder, &registry, Box::new(|| None))?;
+        let store = build(&config, &registry)?;
         let listen = store.listen();
         let _guard = runtime.enter();
         store.start(&tasks, end.clone(), PATIENCE)?;
@@ -56,6 +80,7 @@ impl Running {
             tasks,
             end,
             listen,
+            is_doomed: false,
         })
     }
 
@@ -78,7 +103,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.runtime.block_on(self.tasks.drain(PATIENCE)).unwrap();
-        if let Some(failure) = self.tasks.failure() {
+        if let Some(failure) = self.tasks.failure()
+            && !self.is_doomed
+        {
             assert!(std::thread::panicking(), "a task failed: {failure:?}");
         }
     }

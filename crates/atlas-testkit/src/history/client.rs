@@ -14,6 +14,7 @@ pub struct Client {
     stream: TcpStream,
     decoder: Decoder,
     input: Vec<u8>,
+    asked: String,
 }
 
 impl std::fmt::Debug for Client {
@@ -35,11 +36,15 @@ impl Client {
             stream,
             decoder: Decoder::new(Limits::default()),
             input: Vec::new(),
+            asked: String::new(),
         })
     }
 
     /// Sends bytes; false if the store is gone.
     pub(super) fn send(&mut self, bytes: &[u8]) -> bool {
+        if self.asked.is_empty() {
+            self.asked = String::from_utf8_lossy(bytes).escape_debug().collect();
+        }
         self.stream.write_all(bytes).is_ok()
     }
 
@@ -63,7 +68,7 @@ impl Client {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
                 {
-                    panic!("no answer within {PATIENCE:?}");
+                    panic!("no answer within {PATIENCE:?} to {}", self.asked);
                 }
                 Err(_) => return None,
             }
@@ -72,6 +77,7 @@ impl Client {
 
     /// Sends a command, its words apart by spaces, and shows the answer; none if the store is gone.
     pub fn ask(&mut self, line: &str) -> Option<String> {
+        line.clone_into(&mut self.asked);
         let mut bytes = Vec::new();
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         atlas_resp::command(&mut bytes, words);

@@ -180,6 +180,11 @@ impl Writer {
         }
     }
 
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// What the names of its keys begin with.
     pub(super) fn prefix(&self) -> String {
         format!("{}:", self.number)
     }
