@@ -47,6 +47,10 @@ impl Engine {
         if atlas_kv::integer(wanted).is_none() {
             return self.answer_error(key, "ERR value is not an integer or out of range");
         }
+        if atlas_kv::integer(wanted).is_some_and(|number| i32::try_from(number).is_err()) {
+            let line = "ERR value is out of range, value must between -2147483648 and 2147483647";
+            return self.answer_error(key, line);
+        }
         let Some(database) = database(wanted, self.keyspace.database_count()) else {
             return self.answer_error(key, "ERR DB index is out of range");
         };

@@ -34,7 +34,7 @@ const SHORT_SEED: u64 = 5;
 /// Steps between two looks at everything that is there.
 const LOOKED_AFTER: usize = 40;
 /// How long a failing history is cut down.
-const SHRINKING: Duration = Duration::from_secs(60);
+const SHRINKING: Duration = Duration::from_secs(30);
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

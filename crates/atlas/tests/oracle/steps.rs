@@ -95,7 +95,7 @@ const STRANGE: &[&str] = &[
 /// Commands that are sent as they are drawn only: otherwise they could wait, or end something.
 const AS_THEY_ARE: &[&str] = &[
     "wait", "debug", "client", "config", "reset", "exec", "discard", "slowlog", "latency", "hello",
-    "swapdb", "flushall", "flushdb", "memory",
+    "swapdb", "flushall", "flushdb", "memory", "command",
 ];
 
 /// How a history is played.
@@ -404,7 +404,7 @@ impl Drawing {
                 continue;
             }
             let mut command = of(&line.draw(&mut self.draw));
-            if rules::is_unlike(&command) {
+            if !name.ends_with("scan") && rules::is_unlike(&command) {
                 continue;
             }
             if name == "set" {
