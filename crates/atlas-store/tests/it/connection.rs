@@ -14,6 +14,7 @@ fn a_client_greets_and_chooses_its_protocol() {
          ping hello => hello
          echo hello => hello
          select 16 => !ERR DB index is out of range
+         select 2147483648 => !ERR value is out of range, value must between -2147483648 and 2147483647
          select x => !ERR value is not an integer or out of range
          client setname me => OK
          client getname => me
