@@ -250,7 +250,7 @@ async fn generated_pages_name_what_there_is() {
         ("config", "`drain-timeout`"),
         ("metrics", "`atlas_edge_transfers_total`"),
         ("http", "`/v1/sessions/{id}/transfer`"),
-        ("store-commands", "| `XADD` | next |"),
+        ("store-commands", "| `XADD` | built |"),
     ] {
         let text = stdout(atlas(&["reference", page])).await;
         assert!(
