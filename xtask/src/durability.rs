@@ -11,8 +11,9 @@ use crate::workspace::Workspace;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// `kill`: kill -9 under load; `crashes`: lives on a disk in memory that forgets what was not synced; `calls`: each call
-    /// of the disk fails once; `bytes`: each byte changed, each file cut; `planted`: the bugs that have to be found
-    #[arg(value_parser = ["kill", "crashes", "calls", "bytes", "planted"])]
+    /// of the disk fails once; `bytes`: each byte changed, each file cut; `planted`: the bugs that have to be found;
+    /// `power`: a file system shut down under the store (root, Linux)
+    #[arg(value_parser = ["kill", "power", "crashes", "calls", "bytes", "planted"])]
     what: String,
     /// How often the process is killed, in each mode
     #[arg(long, default_value_t = 200)]
@@ -20,6 +21,9 @@ pub(crate) struct Arguments {
     /// Only this mode
     #[arg(long, value_parser = ["every", "interval", "none"])]
     fsync: Option<String>,
+    /// How often the power is cut
+    #[arg(long, default_value_t = 30)]
+    cuts: u64,
     /// From which seed the moments of kills and the commands are drawn
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -35,6 +39,11 @@ pub(crate) struct Arguments {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Error> {
     let mut command = match arguments.what.as_str() {
         "kill" => kill(workspace, arguments),
+        "power" => {
+            let mut command = endurance(workspace, "power::", arguments);
+            command.env("ATLAS_ENDURANCE_CUTS", arguments.cuts.to_string());
+            command
+        }
         "crashes" => {
             let mut command = lives(workspace, "crashes::many");
             command
@@ -56,11 +65,16 @@ fn kill(workspace: &Workspace, arguments: &Arguments) -> Command {
         Some(_) => "kill::a_killed_store_that_leaves",
         None => "kill::",
     };
+    let mut command = endurance(workspace, test, arguments);
+    command.env("ATLAS_ENDURANCE_CYCLES", arguments.cycles.to_string());
+    command
+}
+
+fn endurance(workspace: &Workspace, test: &str, arguments: &Arguments) -> Command {
     let mut command = workspace.cargo();
     command
         .args(["test", "--release", "--package", "atlas"])
         .args(["--test", "endurance", "--", test, "--nocapture"])
-        .env("ATLAS_ENDURANCE_CYCLES", arguments.cycles.to_string())
         .env("ATLAS_ENDURANCE_SEED", arguments.seed.to_string());
     command
 }

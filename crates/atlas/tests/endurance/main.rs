@@ -16,5 +16,6 @@ mod faults;
 mod kill;
 mod ledger;
 mod players;
+mod power;
 mod reload;
 mod world;
