@@ -86,6 +86,8 @@ pub(crate) fn is_of_expiry(message: &[u8]) -> bool {
 /// True of what is not sent at all: the two would go apart, and rightly so.
 pub(crate) fn is_unlike(words: &[Vec<u8>]) -> bool {
     match name(words).as_str() {
+        // 7.2 refuses this one number.
+        "lpos" => return has(words, "-9223372036854775808"),
         // A time to live that goes past the end of time is over at once there.
         "restore" | "restore-asking" => return words.get(2).is_some_and(|ttl| ttl.len() > 12),
         // 7.2 has an option more.
