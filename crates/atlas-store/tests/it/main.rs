@@ -13,6 +13,7 @@ mod damage;
 mod durability;
 mod pipelines;
 mod pubsub;
+mod replay;
 mod support;
 mod transactions;
 mod trouble;

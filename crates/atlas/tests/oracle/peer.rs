@@ -9,7 +9,7 @@ use std::time::Duration;
 use atlas_resp::reply::{Decoder, Limits, Value};
 
 /// Longer than anything here takes; whoever does not answer by then never will.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The words of a command.
 pub(crate) type Words = Vec<Vec<u8>>;

@@ -116,6 +116,23 @@ pub(crate) fn before(words: &[Vec<u8>]) -> Vec<Words> {
         "hrandfield" => vec![vec!["hgetall", key]],
         "zrandmember" => vec![vec!["zrange", key, "0", "-1", "withscores"]],
         "randomkey" => vec![vec!["keys", "*"]],
+        // Its time is the product of their lengths: seconds, without optimisation.
+        "lcs" => {
+            let other = words
+                .get(2)
+                .map_or("", |key| std::str::from_utf8(key).unwrap_or(""));
+            let mut line = vec![
+                "mset",
+                key,
+                "ohmytext long enough",
+                other,
+                "mynewtext enough",
+            ];
+            if key == other {
+                line.truncate(3);
+            }
+            vec![line]
+        }
         // Ranges of members are those of equal scores only.
         name if name.contains("lex") || has(words, "bylex") => {
             let mut fill = vec!["zadd", key];
