@@ -79,6 +79,7 @@ impl Peer {
             match self.stream.read(&mut bytes) {
                 Ok(0) => return Err("closed".to_owned()),
                 Ok(count) => self.input.extend_from_slice(&bytes[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(format!("no answer: {error}")),
             }
         }
