@@ -36,6 +36,17 @@ pub fn integer(bytes: &[u8]) -> Option<i64> {
     }
 }
 
+/// The number of 64 bits that these digits are, one or more, leading zeros allowed. Anything else is none.
+pub(crate) fn digits(bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() {
+        return None;
+    }
+    bytes.iter().try_fold(0_u64, |value, &digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        value.checked_mul(10)?.checked_add(digit)
+    })
+}
+
 /// An integer's decimal form, without an allocation.
 #[derive(Debug)]
 pub(crate) struct Decimal {
@@ -92,6 +103,22 @@ mod tests {
         ];
         for (text, value) in cases {
             assert_eq!(integer(text.as_bytes()), value, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn digits_may_begin_with_zeros() {
+        let cases: [(&str, Option<u64>); 7] = [
+            ("0", Some(0)),
+            ("007", Some(7)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("", None),
+            ("-1", None),
+            ("1 ", None),
+        ];
+        for (text, value) in cases {
+            assert_eq!(digits(text.as_bytes()), value, "{text:?}");
         }
     }
 

@@ -27,19 +27,7 @@ pub(crate) fn cursor(argument: &[u8]) -> Result<u64, Error> {
         [b'+', digits @ ..] => (false, digits),
         digits => (false, digits),
     };
-    if digits.is_empty() {
-        return Err(INVALID);
-    }
-    let mut value = 0_u64;
-    for &digit in digits {
-        if !digit.is_ascii_digit() {
-            return Err(INVALID);
-        }
-        value = value
-            .checked_mul(10)
-            .and_then(|value| value.checked_add(u64::from(digit - b'0')))
-            .ok_or(INVALID)?;
-    }
+    let value = crate::number::digits(digits).ok_or(INVALID)?;
     Ok(if is_negative {
         value.wrapping_neg()
     } else {

@@ -225,23 +225,14 @@ impl Log {
     /// [`Error::Outside`] if `from` was purged, or lies more than one behind the last.
     pub fn records(&self, group: u64, from: u64) -> Result<Records, Error> {
         let empty = Group::default();
-        let known = self.groups.get(group).unwrap_or(&empty);
-        if from < known.first_index() || from > known.last.index + 1 {
-            return Err(Error::Outside {
-                group,
-                index: from,
-                first_index: known.first_index(),
-                last_index: known.last.index,
-            });
-        }
-        Ok(Records::of_group(
+        let known = (group, self.groups.get(group).unwrap_or(&empty));
+        Records::of_group(
             Arc::clone(&self.disk),
             self.stretches(),
-            group,
+            known,
             from,
-            known.runs_from(from).collect(),
             self.bugs,
-        ))
+        )
     }
 
     /// Reads every record that is still in the files, in the order in which they were written, also those that a

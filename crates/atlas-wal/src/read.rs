@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{self, Error};
 use crate::frame::{self, Found, FrameKind};
-use crate::groups::{Position, Run};
+use crate::groups::{Group, Position, Run};
 use crate::layout;
 use crate::options::Bugs;
 use crate::record::{Record, Scratch};
@@ -80,20 +80,28 @@ impl Records {
         Self::new(disk, stretches, Wanted::All, bugs)
     }
 
+    /// The records of the group with this number, of which so much is known, that count, from index `from` on.
     pub(crate) fn of_group(
         disk: Arc<dyn Disk>,
         stretches: VecDeque<Stretch>,
-        group: u64,
+        (group, known): (u64, &Group),
         from: u64,
-        runs: VecDeque<Run>,
         bugs: Bugs,
-    ) -> Self {
+    ) -> Result<Self, Error> {
+        if from < known.first_index() || from > known.last.index + 1 {
+            return Err(Error::Outside {
+                group,
+                index: from,
+                first_index: known.first_index(),
+                last_index: known.last.index,
+            });
+        }
         let wanted = Wanted::Group {
             group,
             next: from,
-            runs,
+            runs: known.runs_from(from).collect(),
         };
-        Self::new(disk, stretches, wanted, bugs)
+        Ok(Self::new(disk, stretches, wanted, bugs))
     }
 
     fn new(disk: Arc<dyn Disk>, stretches: VecDeque<Stretch>, wanted: Wanted, bugs: Bugs) -> Self {

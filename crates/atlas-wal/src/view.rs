@@ -119,23 +119,9 @@ impl View {
     /// [`Error::Outside`] if `from` was purged, or lies more than one behind the last.
     pub fn records(&self, group: u64, from: u64) -> Result<Records, Error> {
         let empty = Group::default();
-        let known = self.group(group).unwrap_or(&empty);
-        if from < known.first_index() || from > known.last.index + 1 {
-            return Err(Error::Outside {
-                group,
-                index: from,
-                first_index: known.first_index(),
-                last_index: known.last.index,
-            });
-        }
-        Ok(Records::of_group(
-            Arc::clone(&self.disk),
-            self.stretches(),
-            group,
-            from,
-            known.runs_from(from).collect(),
-            Bugs::default(),
-        ))
+        let known = (group, self.group(group).unwrap_or(&empty));
+        let (disk, bugs) = (Arc::clone(&self.disk), Bugs::default());
+        Records::of_group(disk, self.stretches(), known, from, bugs)
     }
 
     /// Reads every record that is still in the files, in the order in which they were written, also those that a

@@ -1,6 +1,6 @@
 //! Ids of entries: a time in milliseconds, and a number among the entries of that time.
 
-use crate::number::Decimal;
+use crate::number::{self, Decimal};
 use crate::{Error, Reply};
 
 /// No id as clients write it is longer.
@@ -160,20 +160,7 @@ fn halves(text: &[u8]) -> Result<(&[u8], Option<&[u8]>), Error> {
 
 /// Digits, leading zeros allowed, of a number of 64 bits.
 fn integer(digits: &[u8]) -> Result<u64, Error> {
-    if digits.is_empty() {
-        return Err(INVALID);
-    }
-    let mut value = 0_u64;
-    for &digit in digits {
-        if !digit.is_ascii_digit() {
-            return Err(INVALID);
-        }
-        value = value
-            .checked_mul(10)
-            .and_then(|value| value.checked_add(u64::from(digit - b'0')))
-            .ok_or(INVALID)?;
-    }
-    Ok(value)
+    number::digits(digits).ok_or(INVALID)
 }
 
 #[cfg(test)]
