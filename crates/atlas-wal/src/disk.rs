@@ -1,5 +1,7 @@
 //! The disk, as the log and the snapshots see it: one flat directory of files.
 
+mod direct;
+mod disposal;
 #[cfg(feature = "testing")]
 pub(crate) mod faulty;
 mod file;
@@ -57,6 +59,24 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// What the disk says; `NotFound` if there is none.
     fn open_to_read(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+
+    /// As [`Disk::create`], for a large file that is written once from its beginning to its end while other files are
+    /// synced: the disk takes care that those do not wait for it.
+    ///
+    /// # Errors
+    /// As [`Disk::create`].
+    fn create_aside(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.create(name)
+    }
+
+    /// As [`Disk::open_to_read`], for a large file that is read while other files are synced, as
+    /// [`Disk::create_aside`].
+    ///
+    /// # Errors
+    /// As [`Disk::open_to_read`].
+    fn open_aside(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.open_to_read(name)
+    }
 
     /// Gives the file `from` the name `to`, which it takes from the file that had it. Durable after
     /// [`Disk::sync_directory`].

@@ -4,9 +4,12 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::Advice;
 
+use super::direct::DirectFile;
+use super::disposal::{self, Disposal};
 use super::{Disk, DiskFile, Lock, LockError};
 use crate::layout::LOCK;
 
@@ -14,6 +17,7 @@ use crate::layout::LOCK;
 #[derive(Debug, Clone)]
 pub struct FileDisk {
     directory: PathBuf,
+    disposal: Arc<Disposal>,
 }
 
 impl FileDisk {
@@ -21,6 +25,7 @@ impl FileDisk {
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
+            disposal: Arc::default(),
         }
     }
 
@@ -79,6 +84,15 @@ impl FileDisk {
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
+
+    fn created(&self, name: &str) -> io::Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.path(name))
+    }
 }
 
 impl Disk for FileDisk {
@@ -126,13 +140,7 @@ impl Disk for FileDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(self.path(name))?;
-        Ok(Box::new(OpenFile(file)))
+        Ok(Box::new(OpenFile(self.created(name)?)))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
@@ -144,7 +152,19 @@ impl Disk for FileDisk {
     }
 
     fn open_to_read(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OpenFile(File::open(self.path(name))?)))
+        let file = File::open(self.path(name))?;
+        Ok(Box::new(OpenFile(disposal::held(file)?)))
+    }
+
+    fn create_aside(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let file = self.created(name)?;
+        Ok(Box::new(DirectFile::new(file, &self.path(name), true)))
+    }
+
+    fn open_aside(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let path = self.path(name);
+        let file = disposal::held(File::open(&path)?)?;
+        Ok(Box::new(DirectFile::new(file, &path, false)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -152,11 +172,13 @@ impl Disk for FileDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path(name))
+        self.disposal.remove(&self.path(name))
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        File::open(&self.directory)?.sync_all()
+        File::open(&self.directory)?.sync_all()?;
+        self.disposal.names_are_gone();
+        Ok(())
     }
 
     fn fresh_id(&self) -> io::Result<u128> {

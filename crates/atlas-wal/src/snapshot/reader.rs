@@ -1,6 +1,7 @@
 //! Reading a snapshot.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -51,9 +52,20 @@ impl SnapshotReader {
     /// # Errors
     /// [`Error::Io`], [`Error::Corrupt`], [`Error::NewerFormat`].
     pub fn open(disk: Arc<dyn Disk>, name: &str) -> Result<Self, Error> {
+        let file = disk.open_to_read(name);
+        Self::of(&*disk, name, file)
+    }
+
+    /// The same while others wait for the disk.
+    pub(super) fn open_aside(disk: Arc<dyn Disk>, name: &str) -> Result<Self, Error> {
+        let file = disk.open_aside(name);
+        Self::of(&*disk, name, file)
+    }
+
+    fn of(disk: &dyn Disk, name: &str, file: io::Result<Box<dyn DiskFile>>) -> Result<Self, Error> {
         let path = disk.directory().join(name);
         let failed = |source| error::io("read", path.clone(), 0, source);
-        let file = disk.open_to_read(name).map_err(failed)?;
+        let file = file.map_err(failed)?;
         let length = file.length().map_err(failed)?;
         let mut window = Window::default();
         let head = window

@@ -13,6 +13,8 @@ use crate::layout;
 
 /// So much is gathered before it is written.
 const BUFFER_BYTES: usize = 256 * 1024;
+/// What is written before the end is a multiple of this, and of the blocks of any disk: see [`Disk::create_aside`].
+const WRITE_BYTES: usize = 4096;
 /// So much is written before it is made durable, so that the log's syncs never wait behind a whole snapshot.
 const SYNC_BYTES: u64 = 8 << 20;
 
@@ -57,7 +59,7 @@ impl SnapshotWriter {
             .map_err(|source| error::io("draw a file id for", directory(), 0, source))?;
         let name = layout::unfinished_snapshot(header.group, header.id.index, file_id);
         let file = disk
-            .create(&name)
+            .create_aside(&name)
             .map_err(|source| error::io("create", directory().join(&name), 0, source))?;
         let (buffer, previous) = format::encode_header(&header, file_id);
         Ok(Self {
@@ -117,7 +119,7 @@ impl SnapshotWriter {
     pub fn finish(mut self) -> Result<Verified, Error> {
         let footer = self.content.footer();
         self.put(FOOTER, &footer.encode())?;
-        self.flush()?;
+        self.flush(self.buffer.len())?;
         if !self.renames_before_sync {
             self.sync()?;
         }
@@ -141,7 +143,7 @@ impl SnapshotWriter {
             file.drop_cache()
                 .map_err(|source| error::io("read", directory.join(&name), 0, source))?;
         }
-        SnapshotReader::open(Arc::clone(&self.disk), &name)?.verify()
+        SnapshotReader::open_aside(Arc::clone(&self.disk), &name)?.verify()
     }
 
     fn put(&mut self, kind: u16, payload: &[u8]) -> Result<(), Error> {
@@ -155,7 +157,7 @@ impl SnapshotWriter {
             self.previous,
         );
         if self.buffer.len() >= BUFFER_BYTES {
-            self.flush()?;
+            self.flush(self.buffer.len() / WRITE_BYTES * WRITE_BYTES)?;
         }
         if self.written - self.synced >= SYNC_BYTES {
             self.sync()?;
@@ -163,17 +165,18 @@ impl SnapshotWriter {
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
+    /// Writes the first `count` bytes of what is gathered.
+    fn flush(&mut self, count: usize) -> Result<(), Error> {
         self.usable()?;
         let Some(file) = &self.file else {
             return Ok(());
         };
-        if let Err((_, source)) = file.write_all_at(&self.buffer, self.written) {
+        if let Err((_, source)) = file.write_all_at(&self.buffer[..count], self.written) {
             self.failed = true;
             return Err(error::io("write", self.path(), self.written, source));
         }
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
+        self.written += count as u64;
+        self.buffer.drain(..count);
         self.buffer.shrink_to(2 * BUFFER_BYTES);
         Ok(())
     }
