@@ -47,6 +47,11 @@ impl Arguments {
         self.values.len()
     }
 
+    /// Puts a `nil` behind the last one.
+    pub(crate) fn push_nil(&mut self) {
+        self.values.push(Value::Nil);
+    }
+
     /// The one at a position that begins with 1, `nil` where there is none.
     pub(crate) fn value(&self, position: usize) -> &Value {
         self.values.get(position - 1).unwrap_or(&Value::Nil)
@@ -96,6 +101,15 @@ impl Arguments {
     /// A number, cut to an integer as C does it.
     pub(crate) fn integer(&self, lua: &Lua, position: usize) -> Result<i64> {
         Ok(cut(self.number(lua, position)?))
+    }
+
+    /// An integer, or what stands for an absent one.
+    pub(crate) fn integer_or(&self, lua: &Lua, position: usize, absent: i64) -> Result<i64> {
+        if self.absent(position) {
+            Ok(absent)
+        } else {
+            self.integer(lua, position)
+        }
     }
 
     /// A string, or a number as its text.

@@ -17,6 +17,7 @@ mod error;
 mod libraries;
 mod limits;
 mod meter;
+mod number;
 mod random;
 mod sandbox;
 

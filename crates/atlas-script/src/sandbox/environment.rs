@@ -186,8 +186,10 @@ fn add_load(
         loop {
             let piece = match reader.call::<Value>(())? {
                 Value::Nil => break,
-                Value::String(piece) => piece,
-                _ => return Err(raise(lua, "reader function must return a string")),
+                piece => match lua.coerce_string(piece)? {
+                    Some(piece) => piece,
+                    None => return Err(raise(lua, "reader function must return a string")),
+                },
             };
             let piece = piece.as_bytes();
             if piece.is_empty() {

@@ -20,6 +20,15 @@ pub(super) fn compile(
             bytes_max: limits.source_bytes,
         });
     }
+    // Bytecode is read as the text that it is not; the binding refuses it with words of its own.
+    let text;
+    let source = match source.first() {
+        Some(0x1B) => {
+            text = [b" ", source].concat();
+            &text[..]
+        }
+        _ => source,
+    };
     // Lua 5.1's parser holds strings that its collector does not see (CVE-2025-49844).
     lua.gc_stop();
     let chunk = lua

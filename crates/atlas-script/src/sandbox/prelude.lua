@@ -110,8 +110,8 @@ local visited, visited_keys, visited_count, visited_place
 local function ordered_next(subject, key)
   expect_table(subject, 1, "next", 2)
   local source = contents[subject] or subject
-  if next(source) == nil then return nil end
   if key == nil then
+    if next(source) == nil then return nil end
     visited_keys, visited_count = keys_in_order(source, 2)
     visited, visited_place = subject, 0
   elseif not (rawequal(visited, subject) and visited_place > 0 and rawequal(visited_keys[visited_place], key)) then
@@ -166,7 +166,9 @@ local function conclude(ok, ...)
   local value = settle((...))
   if type(value) == "table" and not contents[value] then
     local message = value.err
-    if type(message) == "string" or type(message) == "number" then value = message end
+    if type(message) == "string" or type(message) == "number" then return false, message end
+    -- Redis leaves the field behind as another result.
+    return false, value, message
   end
   return false, value
 end

@@ -1,5 +1,6 @@
 //! The sandbox from outside.
 
+mod differential;
 mod sandbox;
 
 use std::time::{Duration, Instant};
