@@ -82,7 +82,6 @@ const NEXT: &[(&str, &str)] = &[
         "geoadd geodist geohash geopos georadius georadius_ro georadiusbymember georadiusbymember_ro \
          geosearch geosearchstore",
     ),
-    ("HyperLogLog", "pfadd pfcount pfmerge"),
     (
         "scripts",
         "eval eval_ro evalsha evalsha_ro fcall fcall_ro function|delete function|dump function|kill
@@ -114,7 +113,6 @@ const NOT: &[(&str, &str)] = &[
         "nothing is loaded into the process",
         "module|load module|loadex module|unload",
     ),
-    ("for Redis's own tests", "pfdebug pfselftest"),
     ("decoration", "lolwut latency|graph"),
     (
         "the metrics page has the distribution of times, for every command",

@@ -390,6 +390,7 @@ impl Command {
 static FAMILIES: &[&[Command]] = &[
     crate::bitmap::COMMANDS,
     crate::hash::COMMANDS,
+    crate::hyperloglog::COMMANDS,
     crate::keys::databases::COMMANDS,
     crate::keys::existence::COMMANDS,
     crate::keys::inspection::COMMANDS,

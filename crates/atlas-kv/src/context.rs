@@ -185,6 +185,31 @@ impl Context<'_> {
             .unwrap_or_default()
     }
 
+    /// Hands all of the string that [`Self::seek`] found to `change`, or of an empty one where it found nothing: what lies
+    /// from the position on that comes with the bytes. It may make it longer or shorter, but not empty. Whoever calls has
+    /// seen to it that the key holds no collection.
+    pub(crate) fn edit_whole_string_at(
+        &mut self,
+        sought: Sought,
+        key: &[u8],
+        change: impl FnOnce(&mut Vec<u8>, usize),
+    ) {
+        let place = sought.place;
+        let position = match sought.position {
+            Some(position) => position,
+            None => self.insert(place, key, Expiry::Never, SetTo::String(b"")),
+        };
+        let keyspace = &mut *self.keyspace;
+        let entry = keyspace.databases[self.database as usize].get_mut(
+            place,
+            position,
+            &mut keyspace.slice,
+        );
+        if let Some(entry) = entry {
+            entry.edit_whole_string(&mut keyspace.slice, change);
+        }
+    }
+
     /// Sets a key to a value, whatever was there. The caller says what happened with [`Self::changed`] and
     /// [`Self::notify`].
     pub(crate) fn set(&mut self, key: &[u8], value: Value, expiry: Expiry) {

@@ -155,6 +155,38 @@ impl Entry {
         Some(held.len())
     }
 
+    /// Hands all of the string to `change`, which may make it longer or shorter: it is what lies from the position on that
+    /// comes with the bytes. None, and no change, if the entry holds a collection. Numbers become text.
+    pub(crate) fn edit_whole_string(
+        &mut self,
+        slice: &mut Slice,
+        change: impl FnOnce(&mut Vec<u8>, usize),
+    ) -> Option<()> {
+        if let Some(object) = self.object.as_deref_mut() {
+            return match object {
+                Object::LongString(string) => {
+                    string.edit_whole(slice, |bytes| change(bytes, 0));
+                    Some(())
+                }
+                _ => None,
+            };
+        }
+        if let ValueRef::Integer(integer) = self.value() {
+            self.hold(Decimal::new(integer).as_bytes(), 0);
+        }
+        let key_bytes = self.key_bytes();
+        let mut bytes = std::mem::take(&mut self.bytes).into_vec();
+        change(&mut bytes, key_bytes);
+        if bytes.len() - key_bytes > BESIDE_BYTES_MAX {
+            let string = LongString::new(bytes.split_off(key_bytes), slice);
+            self.object = Some(Box::new(Object::LongString(string)));
+        } else {
+            self.key |= mark::RAW;
+        }
+        self.bytes = bytes.into_boxed_slice();
+        Some(())
+    }
+
     /// Replaces the value and returns a collection or long string that lay there.
     pub(crate) fn set(&mut self, value: Value, slice: &mut Slice) -> Option<Box<Object>> {
         let old = self.object.take();

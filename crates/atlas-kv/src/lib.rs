@@ -38,6 +38,7 @@ mod expiry;
 pub mod glob;
 mod hash;
 mod hashing;
+mod hyperloglog;
 mod indexed;
 mod keys;
 mod keyspace;

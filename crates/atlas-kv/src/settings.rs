@@ -6,6 +6,8 @@ use crate::{ArgumentBuffer, Arguments, Error};
 /// A stream's block by default.
 const STREAM_NODE_ENTRIES_MAX: u64 = 100;
 const STREAM_NODE_BYTES_MAX: u64 = 4096;
+/// A sparse counter's most bytes by default.
+const HLL_SPARSE_BYTES_MAX: u64 = 3000;
 
 /// The settings that commands read. They are part of the state: a change is logged like a command, so that every replay
 /// acts by the settings of its time.
@@ -15,6 +17,8 @@ pub struct Settings {
     pub hash_listpack_entries_max: u64,
     /// Nor one with a longer field or value, in bytes.
     pub hash_listpack_value_bytes_max: u64,
+    /// A HyperLogLog of more bytes is kept dense.
+    pub hll_sparse_bytes_max: u64,
     /// Redis's `list-max-listpack-size`: elements a node, or -1 to -5 for 4 to 64 KiB a node.
     pub list_listpack_size: i64,
     /// A set of integers with more members is no longer called `intset`.
@@ -48,6 +52,7 @@ impl Default for Settings {
         Self {
             hash_listpack_entries_max: 128,
             hash_listpack_value_bytes_max: 64,
+            hll_sparse_bytes_max: HLL_SPARSE_BYTES_MAX,
             list_listpack_size: -2,
             set_intset_entries_max: 512,
             sorted_set_listpack_entries_max: 128,
@@ -81,9 +86,10 @@ macro_rules! field {
 }
 
 /// The names are Redis's where it has the setting.
-const FIELDS: [Field; 10] = [
+const FIELDS: [Field; 11] = [
     field!("hash-max-listpack-entries", hash_listpack_entries_max),
     field!("hash-max-listpack-value", hash_listpack_value_bytes_max),
+    field!("hll-sparse-max-bytes", hll_sparse_bytes_max),
     field!("list-max-listpack-size", list_listpack_size),
     field!("set-max-intset-entries", set_intset_entries_max),
     field!("zset-max-listpack-entries", sorted_set_listpack_entries_max),
@@ -162,15 +168,24 @@ impl Settings {
         put_integer(out, self.sorted_set_listpack_value_bytes_max);
         put_integer(out, self.string_bytes_max);
         put_integer(out, u64::from(self.access == Access::Frequency));
-        // Heads were written before there were streams: what is left out is as it is by default.
-        let stream = (self.stream_node_entries_max, self.stream_node_bytes_max);
-        if stream != (STREAM_NODE_ENTRIES_MAX, STREAM_NODE_BYTES_MAX) {
-            put_integer(out, stream.0);
-            put_integer(out, stream.1);
+        // Heads were written before there were these: what is left out at the end is as it is by default.
+        let later = [
+            (self.stream_node_entries_max, STREAM_NODE_ENTRIES_MAX),
+            (self.stream_node_bytes_max, STREAM_NODE_BYTES_MAX),
+            (self.hll_sparse_bytes_max, HLL_SPARSE_BYTES_MAX),
+        ];
+        let told = later.iter().rposition(|(value, default)| value != default);
+        // The first two came together.
+        for (value, _) in later.iter().take(told.map_or(0, |last| last.max(1) + 1)) {
+            put_integer(out, *value);
         }
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, LoadError> {
+        let later = |reader: &mut Reader<'_>, default| match reader.is_empty() {
+            true => Ok(default),
+            false => reader.integer("a setting"),
+        };
         Ok(Self {
             hash_listpack_entries_max: reader.integer("a setting")?,
             hash_listpack_value_bytes_max: reader.integer("a setting")?,
@@ -184,14 +199,9 @@ impl Settings {
                 1 => Access::Frequency,
                 _ => return Err(reader.impossible("a kind of access that is not known")),
             },
-            stream_node_entries_max: match reader.is_empty() {
-                true => STREAM_NODE_ENTRIES_MAX,
-                false => reader.integer("a setting")?,
-            },
-            stream_node_bytes_max: match reader.is_empty() {
-                true => STREAM_NODE_BYTES_MAX,
-                false => reader.integer("a setting")?,
-            },
+            stream_node_entries_max: later(reader, STREAM_NODE_ENTRIES_MAX)?,
+            stream_node_bytes_max: later(reader, STREAM_NODE_BYTES_MAX)?,
+            hll_sparse_bytes_max: later(reader, HLL_SPARSE_BYTES_MAX)?,
         })
     }
 }
@@ -207,6 +217,7 @@ mod tests {
         let after = Settings {
             hash_listpack_entries_max: 1,
             hash_listpack_value_bytes_max: 2,
+            hll_sparse_bytes_max: 10,
             list_listpack_size: -5,
             set_intset_entries_max: 4,
             sorted_set_listpack_entries_max: 5,

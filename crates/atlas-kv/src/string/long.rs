@@ -65,6 +65,15 @@ impl LongString {
         self.bytes.len()
     }
 
+    /// Hands all bytes to `change`, which may make them more or fewer.
+    pub(crate) fn edit_whole(&mut self, slice: &mut Slice, change: impl FnOnce(&mut Vec<u8>)) {
+        for piece in 0..self.epochs.len() {
+            self.emit_piece(piece, slice);
+        }
+        change(&mut self.bytes);
+        self.born(slice.epoch());
+    }
+
     /// Notes the birth of the pieces that are not known yet.
     fn born(&mut self, epoch: u32) {
         self.epochs

@@ -14,7 +14,7 @@ use crate::history::{History, Player, find, table};
 
 /// Histories that are played, and records of each.
 const HISTORIES: u64 = 4;
-const RECORDS: usize = 2000;
+const RECORDS: usize = 3000;
 /// States are compared after so many records each.
 const STRIDE: usize = 250;
 /// Where the other process takes its snapshot, and where it has written it and ends.

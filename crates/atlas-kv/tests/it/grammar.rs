@@ -75,7 +75,7 @@ impl Draw {
 }
 
 /// The types of keys: their names begin so.
-const TYPES: [char; 6] = ['s', 'h', 'l', 't', 'z', 'x'];
+const TYPES: [char; 7] = ['s', 'p', 'h', 'l', 't', 'z', 'x'];
 /// Keys of each type.
 const KEYS: usize = 8;
 
@@ -88,6 +88,7 @@ const CONTAINERS: [&str; 11] = [
 /// Commands by the type of their keys. A container's subcommands stand with both words.
 const COMMANDS: &[(char, &[&str])] = &[
     ('s', STRINGS),
+    ('p', COUNTERS),
     ('h', HASHES),
     ('l', LISTS),
     ('t', SETS),
@@ -128,9 +129,16 @@ const STRINGS: &[&str] = &[
     "bitop not K K",
     "bitfield K {[overflow (wrap|sat|fail)] (get u7 O|set i9 O I|incrby u13 O I)}",
     "bitfield_ro K {get (u5|i64) O}",
+];
+
+const COUNTERS: &[&str] = &[
     "pfadd K {M}",
+    "pfadd K {V}",
     "pfcount {K}",
     "pfmerge K {K}",
+    "pfdebug (getreg|decode|encoding|todense) K",
+    "pfselftest",
+    "getrange K 8 15",
 ];
 
 const HASHES: &[&str] = &[
@@ -256,7 +264,7 @@ const STREAMS: &[&str] = &[
     "xtrim K maxlen [=|~] N",
     "xtrim K minid ~ X [limit N]",
     "xdel K {X}",
-    "xsetid K X [entriesadded I] [maxdeletedid X]",
+    "xsetid K (X|X|1800000000000-0) [entriesadded I] [maxdeletedid X]",
     "xlen K",
     "xrange K (-|X) (+|X) [count N]",
     "xrevrange K (+|X) (-|X) [count N]",
@@ -490,6 +498,7 @@ static DUMPED: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     for line in [
         "set s value",
         "set i 17",
+        "pfadd p a b c",
         "hset h a 1 b 2",
         "rpush l a b c",
         "sadd t a b",
@@ -502,7 +511,7 @@ static DUMPED: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     ] {
         run(line);
     }
-    let keys = ["s", "i", "h", "l", "t", "n", "z", "x"];
+    let keys = ["s", "i", "p", "h", "l", "t", "n", "z", "x"];
     let dumps = keys
         .iter()
         .filter_map(|key| match run(&format!("dump {key}")) {

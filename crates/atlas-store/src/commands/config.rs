@@ -128,6 +128,14 @@ static SETTINGS: &[Setting] = &[
     limit!("hash-max-ziplist-entries", hash_listpack_entries_max),
     limit!("hash-max-ziplist-value", hash_listpack_value_bytes_max),
     Setting {
+        name: "hll-sparse-max-bytes",
+        get: |engine| engine.settings.hll_sparse_bytes_max.to_string(),
+        set: |_, settings, value| {
+            settings.hll_sparse_bytes_max = memory(value)?;
+            Ok(())
+        },
+    },
+    Setting {
         name: "latency-monitor-threshold",
         get: |engine| engine.live.latency_threshold_ms.to_string(),
         set: |live, _, value| {
