@@ -2,6 +2,8 @@
 
 use mlua::{FromLuaMulti, Lua, LuaString, MultiValue, Result, Value};
 
+use crate::sandbox::PRELUDE;
+
 /// An error that a built-in function raises in the script that called it.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -10,21 +12,30 @@ pub(crate) struct Raised {
     pub(crate) message: String,
 }
 
-/// An error as C's `luaL_error` makes it: with the position of who called the function that is running now.
+/// An error as C's `luaL_error` makes it: with the position of who called the function that is running now. Where that is
+/// the prelude, of who called the prelude.
 pub(crate) fn raise(lua: &Lua, message: impl AsRef<str>) -> mlua::Error {
-    let place = lua
-        .inspect_stack(1, |caller| {
-            let line = caller.current_line()?;
+    let mut place = None;
+    for level in 1..8 {
+        let caller = lua.inspect_stack(level, |caller| {
             let source = caller.source();
-            Some(format!(
-                "{}:{line}: ",
-                source.short_src.as_deref().unwrap_or("?")
-            ))
-        })
-        .flatten()
-        .unwrap_or_default();
+            if source.source.as_deref() == Some(PRELUDE) {
+                return None;
+            }
+            let name = source.short_src.as_deref().unwrap_or("?").to_owned();
+            Some(caller.current_line().map(|line| format!("{name}:{line}: ")))
+        });
+        match caller {
+            Some(None) => {}
+            Some(Some(found)) => {
+                place = found;
+                break;
+            }
+            None => break,
+        }
+    }
     mlua::Error::external(Raised {
-        message: format!("{place}{}", message.as_ref()),
+        message: format!("{}{}", place.unwrap_or_default(), message.as_ref()),
     })
 }
 
@@ -152,5 +163,15 @@ pub(crate) fn cut(number: f64) -> i64 {
         number as i64
     } else {
         i64::MIN
+    }
+}
+
+/// A double as C converts it to an unsigned integer of 64 bits: by way of a signed one where it is negative.
+pub(crate) fn unsigned(number: f64) -> u64 {
+    const HALF: f64 = 9_223_372_036_854_775_808.0;
+    if number >= HALF {
+        cut(number - HALF).cast_unsigned() ^ (1 << 63)
+    } else {
+        cut(number).cast_unsigned()
     }
 }

@@ -47,7 +47,6 @@ pub(crate) fn general_with(number: f64, precision: usize, keep_zeros: bool) -> S
 }
 
 /// A number as `%.{precision}e` writes it.
-#[allow(dead_code, reason = "for string.format")]
 pub(crate) fn exponential(number: f64, precision: usize, keep_point: bool) -> String {
     if let Some(word) = not_finite(number) {
         return word.to_owned();
@@ -61,7 +60,6 @@ pub(crate) fn exponential(number: f64, precision: usize, keep_point: bool) -> St
 }
 
 /// A number as `%.{precision}f` writes it.
-#[allow(dead_code, reason = "for string.format")]
 pub(crate) fn fixed(number: f64, precision: usize, keep_point: bool) -> String {
     if let Some(word) = not_finite(number) {
         return word.to_owned();

@@ -20,7 +20,7 @@ mod thrown;
 pub use thrown::throw;
 
 /// The name of the chunk that surrounds scripts; errors raised in it are shown at the script's place.
-const PRELUDE: &str = "=(atlas)";
+pub(crate) const PRELUDE: &str = "=(atlas)";
 const PRELUDE_PREFIX: &[u8] = b"(atlas):";
 
 /// A Lua 5.1 in which scripts of strangers run. Not `Send`: it is built on the thread that uses it.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use mlua::{Lua, LuaString, MultiValue, Table, Value};
 
-use crate::arguments::{Arguments, as_number, cut, raise};
+use crate::arguments::{Arguments, as_number, raise, unsigned};
 use crate::limits::Fuel;
 use crate::sandbox::State;
 
@@ -301,16 +301,6 @@ fn size(lua: &Lua, state: &State, arguments: &Arguments) -> mlua::Result<f64> {
         at = at.wrapping_add(size);
     }
     Ok(at.cast_signed() as f64)
-}
-
-/// A double as C converts it to an unsigned integer of 64 bits: by way of a signed one where it is negative.
-fn unsigned(number: f64) -> u64 {
-    const HALF: f64 = 9_223_372_036_854_775_808.0;
-    if number >= HALF {
-        cut(number - HALF).cast_unsigned() ^ (1 << 63)
-    } else {
-        cut(number).cast_unsigned()
-    }
 }
 
 fn integer(bytes: &[u8], big_endian: bool, signed: bool) -> f64 {

@@ -71,7 +71,7 @@ pub(super) fn build(lua: &Lua, state: &Rc<State>, limits: Limits) -> Result<Envi
     let table = own("table", TABLE)?;
     let string = own("string", STRING)?;
     let math = libraries::math::table(lua, state, &raw.raw_get("math")?)?;
-    libraries::strings::fill(lua, state, limits, &string, &prelude.raw_get("text_of")?)?;
+    libraries::strings::fill(lua, state, &string)?;
     let (libraries, more) = libraries::build(lua, state)?;
 
     for (name, contents) in [("coroutine", coroutine), ("table", table), ("math", math)] {
@@ -129,6 +129,7 @@ fn native(lua: &Lua, state: &Rc<State>) -> mlua::Result<Table> {
             Ok(format!("{kind}: 0x{number:012x}"))
         })?,
     )?;
+    libraries::strings::native(lua, state, &native)?;
     Ok(native)
 }
 

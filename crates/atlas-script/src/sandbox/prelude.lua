@@ -9,7 +9,8 @@ local pcall, xpcall, unpack = pcall, xpcall, unpack
 local create, resume, wrap = coroutine.create, coroutine.resume, coroutine.wrap
 local concat, insert, maxn, remove, sort = table.concat, table.insert, table.maxn, table.remove, table.sort
 local settle, charge, trace = native.settle, native.charge, native.trace
-local interval = native.interval
+local gsub, match_from, interval = native.substitute, native.match_from, native.interval
+local sub = string.sub
 
 -- Tables that scripts may read and not change. A script holds an empty table whose metatable leads to the contents;
 -- `contents` leads from the former to the latter.
@@ -286,6 +287,80 @@ local function foreachi(list, visit)
   end
 end
 
+local function expect_text(value, position, name)
+  local kind = type(value)
+  if kind == "string" then return value end
+  if kind == "number" then return value .. "" end
+  if value == nil then kind = "no value" end
+  error("bad argument #" .. position .. " to '" .. name .. "' (string expected, got " .. kind .. ")", 3)
+end
+
+local function gmatch(text, pattern)
+  text, pattern = expect_text(text, 1, "gmatch"), expect_text(pattern, 2, "gmatch")
+  local place, length = 0, #text
+  local function taken(start, stop, ...)
+    if start == nil then
+      place = length + 1
+      return nil
+    end
+    place = stop == start and stop + 1 or stop
+    return ...
+  end
+  return function()
+    if place > length then return nil end
+    return taken(match_from(text, pattern, place, false))
+  end
+end
+
+-- What a function or a table puts in the place of a match.
+local function replaced(replacement, kind, text, start, stop, ...)
+  if start == nil then return nil end
+  local value
+  if kind == "function" then value = replacement(...) else value = replacement[(...)] end
+  if not value then return start, stop, sub(text, start + 1, stop) end
+  local got = type(value)
+  if got ~= "string" and got ~= "number" then error("invalid replacement value (a " .. got .. ")", 3) end
+  return start, stop, value
+end
+
+local function checked_gsub(text, pattern, replacement, most)
+  local kind = type(replacement)
+  if kind == "string" or kind == "number" then return gsub(text, pattern, replacement, most) end
+  text, pattern = expect_text(text, 1, "gsub"), expect_text(pattern, 2, "gsub")
+  if kind ~= "function" and kind ~= "table" then
+    error("bad argument #3 to 'gsub' (string/function/table expected)", 2)
+  end
+  local length, anchored = #text, sub(pattern, 1, 1) == "^"
+  local left = most == nil and length + 1 or most
+  if type(left) ~= "number" then error("bad argument #4 to 'gsub' (number expected, got " .. type(left) .. ")", 2) end
+  local pieces, count, place, matches = {}, 0, 0, 0
+  while matches < left do
+    local start, stop, piece = replaced(replacement, kind, text, match_from(text, pattern, place, true))
+    if start == nil then break end
+    matches = matches + 1
+    if start > place then
+      count = count + 1
+      pieces[count] = sub(text, place + 1, start)
+    end
+    count = count + 1
+    pieces[count] = piece
+    place = stop
+    if stop == start then
+      if stop == length then break end
+      count = count + 1
+      pieces[count] = sub(text, stop + 1, stop + 1)
+      place = stop + 1
+    end
+    if anchored then break end
+  end
+  if place < length then
+    count = count + 1
+    pieces[count] = sub(text, place + 1)
+  end
+  if length > 4096 then charge(length / 16) end
+  return concat(pieces), matches
+end
+
 local collections = { stop = true, restart = true, collect = true, count = true, step = true, setpause = true, setstepmul = true }
 
 -- When memory is collected and how much there is differs between machines: scripts neither see nor say.
@@ -325,7 +400,6 @@ return {
   refuse = refuse,
   run = run,
   reset = reset,
-  text_of = text_of,
   base = {
     collectgarbage = no_collection,
     gcinfo = no_count,
@@ -344,6 +418,11 @@ return {
     create = charged_create,
     resume = settled_resume,
     wrap = charged_wrap,
+  },
+  string = {
+    gfind = gmatch,
+    gmatch = gmatch,
+    gsub = checked_gsub,
   },
   table = {
     concat = checked_concat,

@@ -340,3 +340,126 @@ pub(super) fn bits(random: &mut StdRng) -> String {
         .collect();
     format!("return bit.{function}({})", values.join(","))
 }
+
+const ITEMS: &[&str] = &[
+    "a", "b", ".", "%a", "%d", "%s", "%w", "%p", "%x", "%u", "%l", "%c", "%z", "%A", "%D", "%S",
+    "%W", "[ab]", "[^ab]", "[a-c]", "[%d_]", "[]]", "[^]]", "[a-]", "[%]x]", "(", ")", "()", "%1",
+    "%2", "%b()", "%bab", "%f[a]", "%f[%w]", "$", "^", "%", "%%", "%.", "[", "[^", "[a", "x", " ",
+    "-", "%f", "%b", "\0", "%-",
+];
+
+fn pattern(random: &mut StdRng) -> Vec<u8> {
+    let mut pattern = String::new();
+    if random.random_bool(0.2) {
+        pattern.push('^');
+    }
+    for _ in 0..random.random_range(0..6) {
+        pattern.push_str(one(random, ITEMS));
+        pattern.push_str(one(random, &["", "", "", "*", "+", "-", "?"]));
+    }
+    pattern.into_bytes()
+}
+
+fn subject(random: &mut StdRng) -> Vec<u8> {
+    let length = random.random_range(0..24);
+    (0..length)
+        .map(|_| {
+            *b"aaabbbcx (). 09_AZ-\0\n%]"
+                .get(random.random_range(0..24))
+                .unwrap_or(&b'a')
+        })
+        .collect()
+}
+
+pub(super) fn patterns(random: &mut StdRng) -> String {
+    let text = quoted(&subject(random));
+    let pattern = quoted(&pattern(random));
+    match random.random_range(0..7) {
+        0 => format!("return string.find({text}, {pattern})"),
+        1 => format!(
+            "return string.find({text}, {pattern}, {})",
+            random.random_range(-9..9)
+        ),
+        2 => format!("return string.match({text}, {pattern})"),
+        3 => format!(
+            "return ({text}):match({pattern}, {})",
+            random.random_range(-9..9)
+        ),
+        4 => {
+            let replacement = one(
+                random,
+                &["x", "<%0>", "%1", "%2%1", "%", "%%", "%a", "", "5"],
+            );
+            let most = one(random, &["", ", 0", ", 1", ", 2", ", -1", ", nil"]);
+            format!(
+                "return string.gsub({text}, {pattern}, {}{most})",
+                quoted(replacement.as_bytes())
+            )
+        }
+        5 => {
+            let replacement = one(
+                random,
+                &[
+                    "function(...) return select('#', ...) end",
+                    "function(a) return a end",
+                    "function() end",
+                    "function() return false end",
+                    "{a = 'A', b = 1, [1] = 'one'}",
+                    "function(a, b) return b end",
+                    "function() return {} end",
+                    "5",
+                ],
+            );
+            let most = one(random, &["", "", ", 1", ", 2"]);
+            format!("return string.gsub({text}, {pattern}, {replacement}{most})")
+        }
+        _ => format!(
+            "local r = {{}} for a, b in string.gmatch({text}, {pattern}) do r[#r + 1] = tostring(a) .. '|' .. tostring(b) end return r"
+        ),
+    }
+}
+
+pub(super) fn formats(random: &mut StdRng) -> String {
+    let mut template = String::new();
+    let mut values = Vec::new();
+    for _ in 0..random.random_range(1..4) {
+        template.push_str(one(random, &["", "x", "%%", " "]));
+        template.push('%');
+        for _ in 0..random.random_range(0..3) {
+            template.push_str(one(random, &["-", "+", " ", "#", "0", ""]));
+        }
+        template.push_str(one(random, &["", "", "5", "12", "30", "99", "100"]));
+        template.push_str(one(
+            random,
+            &["", "", ".", ".0", ".3", ".14", ".17", ".99", ".100"],
+        ));
+        let letter = one(
+            random,
+            &[
+                "d", "i", "u", "o", "x", "X", "c", "e", "E", "f", "g", "G", "q", "s", "y", "a",
+            ],
+        );
+        template.push_str(letter);
+        values.push(match (letter, random.random_range(0..12)) {
+            (_, 0) => String::from("nil"),
+            (_, 1) => String::from("'12'"),
+            ("s" | "q", _) => {
+                let long = if random.random_bool(0.2) { 120 } else { 12 };
+                quoted(&bytes(random, long))
+            }
+            // What passes the range of an integer is left to the compiler in C.
+            ("d" | "i" | "u" | "o" | "x" | "X" | "c", _) => {
+                random.random_range(-100_000..100_000).to_string()
+            }
+            _ => number(random),
+        });
+    }
+    if random.random_bool(0.05) {
+        values.pop();
+    }
+    let comma = if values.is_empty() { "" } else { ", " };
+    format!(
+        "return string.format('{template}'{comma}{})",
+        values.join(", ")
+    )
+}

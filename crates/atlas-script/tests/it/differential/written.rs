@@ -223,12 +223,56 @@ return ('x'):rep(3), ('x'):rep(0), ('x'):rep(-5), ('ab'):rep(2.9)
 return ('x'):rep()
 return pcall(string.rep)
 return pcall(string.rep, {}, 5)
+return ('x'):find(''), ('x'):find('', 10), (''):find(''), ('abc'):find('b', 1, true), ('a.c'):find('.', 1, true)
+return ('abc'):gsub('%w*', 'x'), ('abc'):gsub('', '-'), ('hello world'):gsub('o', '0', 1), ('abc'):gsub('.', {a = 1, b = true})
+return string.gsub('hello', 'l', function(c) return nil end)
+return string.gsub('abc', 'b', function() error('in') end)
+return string.gsub('abc', 'b', function() error({err = 'in'}) end)
+return string.match('key=value', '(%w+)=(%w+)'), string.match('  x  ', '^%s*(.-)%s*$'), string.match('2024-01-02', '(%d+)-(%d+)-(%d+)')
+return string.find('a\0b', 'b'), string.find('a\0b', '\0'), string.find('a\0b', '%z'), string.match('a\0b', '.+')
+return string.find(('a'):rep(300) .. 'b', ('a?'):rep(10) .. 'b')
+return string.format('%5.2f|%-5d|%05d|%x|%s|%q|%c', 3.14159, 42, 42, 255, 'x', 'a"b', 65)
+return string.format('%d', '10'), string.format('%s', 10), string.format('%.3s', 'abcdef'), string.format('%5s|%-5s|', 'a', 'b')
+return string.format('%d', 'x')
+return string.format()
+return string.format('%')
+return string.format('%10')
+return string.format('%s', {})
+return string.format('%s', nil)
+return string.format('%------d', 1)
+return string.format('%.14g %.14g %.14g', 0.1, 1e15, -0.0), string.format('%g', 100000), string.format('%g', 1e6)
+return string.format('%5s', ('x'):rep(200)) == ('x'):rep(200), string.format('%s', 'a\0b'), #string.format('%s', ('a\0'):rep(60))
+for w in string.gmatch('one two', '%a+') do if w == 'two' then return w end end
+for k, v in string.gmatch('a=1,b=2', '(%w+)=(%w+)') do if k == 'b' then return v end end
+return string.gmatch('abc', '')(), type(string.gmatch('', 'x')), string.gfind('abc', 'b')()
 return ('hello'):upper():lower():len(), ('abc'):reverse(), ('abc'):byte(1, -1), string.char(65, 66)
 "#;
+
+/// Scripts whose error has no place here.
+pub(super) const LOOSE: [&str; 14] = [
+    "return ('abc'):gsub('.', {b = true})",
+    "return ('abc'):gsub('(b)', '%2')",
+    "return string.gsub('abc', 'b')",
+    "return string.gsub('abc', 'b', nil)",
+    "return string.gsub({}, 'b', 'c')",
+    "return string.gsub('abc', {}, 'c')",
+    "return string.gsub('abc', '(', 'c')",
+    "return string.gsub('abc', ')', 'c')",
+    "return string.gsub('abc', '%', 'c')",
+    "return string.gsub('abc', '[', 'c')",
+    "return string.gmatch()",
+    "return string.gmatch('x')",
+    "return unpack({}, 1, 1e8)",
+    "return unpack({}, -2147483648, 2147483647)",
+];
 
 /// What we answer otherwise, and what we answer: functions of ours that are written in Lua know their name where C's know
 /// what they were called by, and know no line when they are called as the last thing that a function does.
 pub(super) const DIFFERENT: &[(&str, &str)] = &[
+    (
+        "return pcall(string.gsub, 'abc', 'b')",
+        "true false \"bad argument #3 to 'gsub' (string/function/table expected)\"",
+    ),
     (
         "return unpack({}, 1, 1e8)",
         "false \"too many results to unpack\"",
