@@ -78,6 +78,7 @@ pub use eviction::{Candidate, Policy};
 pub use hashing::seed;
 pub use keyspace::{Answers, Keyspace, Moment, Waiter};
 pub use number::integer;
+pub use rdb::file::{Import, ImportError, Imported};
 pub use reply::{Answer, Collected, Discard, Reply};
 pub use settings::{Access, Settings};
 pub use slice::Block;

@@ -5,6 +5,7 @@
 //! every encoding of these types that Redis 2.6 to 7.2 writes. A payload comes from a client and is not believed: every length is checked against what is
 //! there before anything is made of it, nothing nests, and whatever does not fit exactly is refused.
 
+pub(crate) mod file;
 mod input;
 mod lzf;
 mod output;
@@ -118,11 +119,24 @@ pub(crate) fn restore(
 
 fn value(body: &[u8], settings: &Settings, slice: &mut Slice) -> Result<Value> {
     let mut input = Input::new(body, settings.string_bytes_max);
-    let value = match input.byte()? {
+    let kind = input.byte()?;
+    let value = value_of(kind, &mut input, settings, slice)?;
+    must(input.is_empty())?;
+    Ok(value)
+}
+
+/// Reads a value of a type.
+fn value_of(
+    kind: u8,
+    input: &mut Input<'_>,
+    settings: &Settings,
+    slice: &mut Slice,
+) -> Result<Value> {
+    Ok(match kind {
         kind::STRING => Value::string(input.text()?.as_bytes()),
         kind @ (kind::HASH | kind::HASH_ZIPMAP | kind::HASH_ZIPLIST | kind::HASH_LISTPACK) => {
             let mut hash = Hash::new(slice);
-            pairs(kind, &mut input, &mut |name, value| {
+            pairs(kind, input, &mut |name, value| {
                 must(hash.set(name, value, settings, slice))
             })?;
             filled(Object::Hash(hash))?
@@ -131,7 +145,7 @@ fn value(body: &[u8], settings: &Settings, slice: &mut Slice) -> Result<Value> {
         @ (kind::LIST | kind::LIST_ZIPLIST | kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2) => {
             let mut list = List::new(slice);
             let fill = Fill::of(settings.list_listpack_size);
-            elements(kind, &mut input, &mut |element| {
+            elements(kind, input, &mut |element| {
                 list.push(End::Right, element, fill, slice);
                 Ok(())
             })?;
@@ -139,7 +153,7 @@ fn value(body: &[u8], settings: &Settings, slice: &mut Slice) -> Result<Value> {
         }
         kind @ (kind::SET | kind::SET_INTSET | kind::SET_LISTPACK) => {
             let mut set = Set::new(slice);
-            elements(kind, &mut input, &mut |member| {
+            elements(kind, input, &mut |member| {
                 must(set.add(member, settings, slice))
             })?;
             filled(Object::Set(set))?
@@ -154,7 +168,7 @@ fn value(body: &[u8], settings: &Settings, slice: &mut Slice) -> Result<Value> {
             } else {
                 SortedSet::unpacked(slice)
             };
-            scored(kind, &mut input, &mut |member, score| {
+            scored(kind, input, &mut |member, score| {
                 let absent = set.look(member).err().ok_or(Malformed)?;
                 set.insert(absent, member, score, settings, slice);
                 Ok(())
@@ -165,13 +179,11 @@ fn value(body: &[u8], settings: &Settings, slice: &mut Slice) -> Result<Value> {
             filled(Object::SortedSet(set))?
         }
         kind @ (kind::STREAM | kind::STREAM_2 | kind::STREAM_3) => {
-            let stream = stream::read(kind, &mut input, slice)?;
+            let stream = stream::read(kind, input, slice)?;
             Value::Object(Box::new(Object::Stream(stream)))
         }
         _ => return Err(Malformed),
-    };
-    must(input.is_empty())?;
-    Ok(value)
+    })
 }
 
 fn must(is_so: bool) -> Result<()> {

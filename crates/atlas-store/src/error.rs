@@ -119,6 +119,15 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A file of Redis's cannot be read.
+    #[error("{} cannot be imported", path.display())]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, and what is wrong.
+        #[source]
+        source: atlas_kv::ImportError,
+    },
     /// The moment that was asked for is not in the backup.
     #[error("{what} is not in {}; it has {has}", path.display())]
     OutsideBackup {

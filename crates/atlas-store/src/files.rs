@@ -6,6 +6,7 @@
 mod backup;
 mod dump;
 mod fresh;
+mod import;
 mod line;
 mod read;
 mod restore;
@@ -20,6 +21,7 @@ use atlas_wal::{Disk, FileDisk, Frozen, Report, View};
 pub use backup::{BackedUp, Run, backup, runs};
 pub use dump::{Range, dump};
 pub use fresh::Made;
+pub use import::import;
 pub use read::restore_lines;
 pub use restore::{Point, restore};
 pub use skip::skip;

@@ -11,6 +11,7 @@ const INFLATION_MAX: u64 = 88;
 pub(super) struct Input<'a> {
     left: &'a [u8],
     string_bytes_max: u64,
+    is_short: bool,
 }
 
 /// A string of a payload.
@@ -46,7 +47,18 @@ impl<'a> Input<'a> {
         Self {
             left: bytes,
             string_bytes_max,
+            is_short: false,
         }
+    }
+
+    /// True if something was refused because the bytes ended before it did.
+    pub(super) fn is_short(&self) -> bool {
+        self.is_short
+    }
+
+    /// How many bytes are left.
+    pub(super) fn left(&self) -> usize {
+        self.left.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -127,13 +139,17 @@ impl<'a> Input<'a> {
 
     fn take(&mut self, length: u64) -> Result<&'a [u8]> {
         let length = usize::try_from(length).map_err(|_| Malformed)?;
-        let (taken, left) = self.left.split_at_checked(length).ok_or(Malformed)?;
+        let found = self.left.split_at_checked(length);
+        self.is_short |= found.is_none();
+        let (taken, left) = found.ok_or(Malformed)?;
         self.left = left;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let (taken, left) = self.left.split_first_chunk().ok_or(Malformed)?;
+        let found = self.left.split_first_chunk();
+        self.is_short |= found.is_none();
+        let (taken, left) = found.ok_or(Malformed)?;
         self.left = left;
         Ok(*taken)
     }

@@ -3,6 +3,7 @@
 mod backup;
 mod check;
 mod dump;
+mod import;
 mod restore;
 mod skip;
 
@@ -59,6 +60,7 @@ enum Command {
     Backup(backup::Options),
     Dump(dump::Options),
     Restore(restore::Options),
+    Import(import::Options),
     Skip(skip::Options),
 }
 
@@ -68,6 +70,7 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<ExitCode, Error
         Some(Command::Backup(options)) => return backup::run(context, &options),
         Some(Command::Dump(options)) => return dump::run(context, &options),
         Some(Command::Restore(options)) => return restore::run(context, &options),
+        Some(Command::Import(options)) => return import::run(context, &options),
         Some(Command::Skip(options)) => return skip::run(context, &options),
         None => {}
     }

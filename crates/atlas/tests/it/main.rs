@@ -16,6 +16,7 @@ mod remote;
 mod store;
 mod store_api;
 mod store_files;
+mod store_import;
 mod store_keys;
 mod store_refused;
 mod support;

@@ -114,7 +114,7 @@ fn list(from: &Path, json: bool) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn opened(file: Option<&Path>) -> Result<Box<dyn BufRead>, Error> {
+pub(super) fn opened(file: Option<&Path>) -> Result<Box<dyn BufRead>, Error> {
     const BUFFER_BYTES: usize = 1 << 20;
     match file {
         Some(file) if file.as_os_str() != "-" => {
