@@ -65,7 +65,6 @@ const NAMES: &str = "
 
 /// What comes, part by part: names of commands, with all their subcommands.
 const NEXT: &[(&str, &str)] = &[
-    ("access control lists", "acl"),
     (
         "client-side caching",
         "client|caching client|getredir client|tracking client|trackinginfo",

@@ -96,6 +96,8 @@ pub struct Effects {
     pub expired: u64,
     /// Waiting clients that were answered, by the number of their wait; the others of the record still wait.
     pub served: Vec<u64>,
+    /// Users were made, changed or removed.
+    pub users: bool,
     /// What was large and is not needed any more: to be dropped where it delays nobody.
     pub garbage: Garbage,
 }
@@ -141,6 +143,7 @@ impl Effects {
         self.dirty = 0;
         self.expired = 0;
         self.served.clear();
+        self.users = false;
         self.garbage.0.clear();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use crate::acl::{self, Users};
 use crate::command::{self, Command, Handler};
 use crate::context::Context;
 use crate::database::{Database, Place};
@@ -66,6 +67,7 @@ pub trait Answers {
 pub struct Keyspace {
     pub(crate) databases: Vec<Database>,
     pub(crate) settings: Settings,
+    pub(crate) users: Users,
     pub(crate) slice: Slice,
     pub(crate) walk: Option<Walk>,
     pub(crate) clock_ms: i64,
@@ -79,6 +81,7 @@ impl Keyspace {
         Self {
             databases: (0..databases.max(1)).map(Database::new).collect(),
             settings,
+            users: Users::default(),
             slice: Slice::new(),
             walk: None,
             clock_ms: 0,
@@ -96,6 +99,11 @@ impl Keyspace {
     /// same at the same place.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Who may do what. A record changes it ([`acl::User::record`] and its neighbours).
+    pub fn users(&self) -> &Users {
+        &self.users
     }
 
     /// The latest time that a record said, in milliseconds since 1970.
@@ -194,6 +202,16 @@ impl Keyspace {
                 Ok(settings) => {
                     self.settings = settings;
                     answers.client().ok();
+                }
+                Err(error) => answers.client().error(&error.to_string()),
+            },
+            _ if acl::is_change(arguments) => match self.users.change(arguments) {
+                Ok(removed) => {
+                    effects.users = true;
+                    match removed {
+                        Some(count) => answers.client().integer(count),
+                        None => answers.client().ok(),
+                    }
                 }
                 Err(error) => answers.client().error(&error.to_string()),
             },
@@ -315,7 +333,7 @@ impl Keyspace {
             .map_or_else(Vec::new, |held| held.due(now_ms, count_max))
     }
 
-    /// A hash of all that commands can see: databases, keys in their order, values, expiries, the clock.
+    /// A hash of all that commands can see: databases, keys in their order, values, expiries, the clock, users.
     pub fn state_hash(&self) -> u128 {
         let mut digest = Digest::new();
         digest.integer(self.clock_ms as u64);
@@ -327,6 +345,7 @@ impl Keyspace {
                 entry.value().digest(&mut digest);
             }
         }
+        self.users.digest(&mut digest);
         digest.finish()
     }
 

@@ -20,6 +20,7 @@
 //! `FAMILIES` (`command.rs`). To add a type: a file that implements [`value::Collection`], a line in `collections!`
 //! (`value.rs`).
 
+pub mod acl;
 mod arguments;
 mod bitmap;
 mod bytes;

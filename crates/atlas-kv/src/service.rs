@@ -47,7 +47,14 @@ const fn pubsub(
 
 /// The commands of this family.
 pub(crate) static COMMANDS: &[Command] = &[
-    connection("auth", -2, "1.0.0", "Gives the password.").and(OPEN),
+    server("acl", -2, "6.0.0", "Commands about users and their rights.").subcommands(ACL),
+    connection(
+        "auth",
+        -2,
+        "1.0.0",
+        "Says who a connection is, with a password.",
+    )
+    .and(OPEN),
     connection("client", -2, "2.4.0", "Commands about connections.").subcommands(CLIENT),
     connection("echo", 2, "1.0.0", "Answers its argument.").and(Flags::FAST),
     connection(
@@ -154,10 +161,51 @@ pub(crate) static COMMANDS: &[Command] = &[
     )
     .and(PUBSUB),
     pubsub("publish", 3, "2.0.0", "Sends a message to a channel.").and(Flags::FAST),
-    pubsub("pubsub", -2, "2.8.0", "Commands about channels.").subcommands(PUBSUB_COMMANDS),
+    pubsub("pubsub", -2, "2.8.0", "Commands about channels.")
+        .without(Flags::PUBSUB)
+        .subcommands(PUBSUB_COMMANDS),
     pubsub("punsubscribe", -1, "2.0.0", "Listens by patterns no more.").and(PUBSUB),
     pubsub("subscribe", -2, "2.0.0", "Listens to channels.").and(PUBSUB),
     pubsub("unsubscribe", -1, "2.0.0", "Listens to channels no more.").and(PUBSUB),
+];
+
+const ACL: &[Command] = &[
+    server(
+        "cat",
+        -2,
+        "6.0.0",
+        "Names the categories, or the commands of one.",
+    ),
+    server(
+        "deluser",
+        -3,
+        "6.0.0",
+        "Removes users and closes their connections.",
+    )
+    .and(ADMIN),
+    server(
+        "dryrun",
+        -4,
+        "7.0.0",
+        "Tells whether a user could run a command.",
+    )
+    .and(ADMIN),
+    server("genpass", -2, "6.0.0", "Makes up a password."),
+    server("getuser", 3, "6.0.0", "Tells the rights of a user.").and(ADMIN),
+    server("help", 2, "6.0.0", "Tells about the subcommands.").without(Flags::NOSCRIPT),
+    server("list", 2, "6.0.0", "Tells all users as lines of a file.").and(ADMIN),
+    server("load", 2, "6.0.0", "Takes the users from a file.").and(ADMIN),
+    server(
+        "log",
+        -2,
+        "6.0.0",
+        "Tells what was refused for want of rights.",
+    )
+    .and(ADMIN),
+    server("save", 2, "6.0.0", "Writes the users into a file.").and(ADMIN),
+    server("setuser", -3, "6.0.0", "Makes or changes a user.").and(ADMIN),
+    server("users", 2, "6.0.0", "Names the users.").and(ADMIN),
+    server("whoami", 2, "6.0.0", "Tells who the connection is."),
 ];
 
 const CLIENT: &[Command] = &[
@@ -279,7 +327,7 @@ const PUBSUB_COMMANDS: &[Command] = &[
         "2.8.0",
         "Names the channels that have listeners.",
     ),
-    pubsub("help", 2, "6.2.0", "Tells about the subcommands."),
+    pubsub("help", 2, "6.2.0", "Tells about the subcommands.").without(Flags::PUBSUB),
     pubsub("numpat", 2, "2.8.0", "Counts the patterns."),
     pubsub("numsub", -2, "2.8.0", "Counts the listeners of channels."),
 ];

@@ -57,6 +57,8 @@ pub(crate) mod kind {
     pub(crate) const ENTRIES: u16 = 2;
     /// A page of a collection.
     pub(crate) const OBJECT: u16 = 3;
+    /// The users, where they are not those that a store begins with.
+    pub(crate) const USERS: u16 = 4;
 }
 
 /// The state of the snapshot in the making: the epoch, and the blocks that wait to be taken.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::acl::Users;
 use crate::codec::{LoadError, Reader, put_integer, put_signed};
 use crate::database::{Database, Reference};
 use crate::keyspace::Keyspace;
@@ -47,6 +48,9 @@ impl Keyspace {
         put_signed(&mut head, self.clock_ms);
         self.settings.encode(&mut head);
         self.slice.emit(kind::HEAD, head);
+        if let Some(users) = self.users.encode() {
+            self.slice.emit(kind::USERS, users);
+        }
         self.walk = Some(Walk {
             database: 0,
             part: 0,
@@ -184,6 +188,7 @@ impl Keyspace {
 #[derive(Debug, Default)]
 pub struct Loading {
     keyspace: Option<Keyspace>,
+    has_users: bool,
     objects: HashMap<ObjectId, Object>,
     references: Vec<Reference>,
 }
@@ -215,6 +220,12 @@ impl Loading {
             }
             (kind::HEAD, Some(_)) => return Err(reader.impossible("a second head")),
             (_, None) => return Err(reader.impossible("something before the head")),
+            (kind::USERS, Some(keyspace)) => {
+                if std::mem::replace(&mut self.has_users, true) {
+                    return Err(reader.impossible("users a second time"));
+                }
+                keyspace.users = Users::decode(&mut reader)?;
+            }
             (kind::ENTRIES, Some(keyspace)) => {
                 let number = reader.integer("a database's number")?;
                 let database = usize::try_from(number)

@@ -135,6 +135,8 @@ impl Engine {
         }
         self.trouble = Some(trouble);
         self.settings = self.keyspace.settings().clone();
+        self.users = self.keyspace.users().clone();
+        self.drops_password_at = None;
         if self.is_log_first() {
             if let Some(index) = first_index {
                 self.next_index = index;
@@ -428,6 +430,9 @@ impl Engine {
             let events = std::mem::take(&mut effects.events);
             self.notify(&events);
             effects.events = events;
+        }
+        if effects.users {
+            self.users_changed(target.client);
         }
         if !effects.garbage.is_empty() {
             self.counts.freed_elsewhere += effects.garbage.len() as u64;

@@ -33,8 +33,8 @@ pub(crate) enum Question {
     ),
     /// Begins a snapshot; false if one is in the making.
     Snapshot(oneshot::Sender<bool>),
-    /// What clients have to say to be let in, if anything.
-    Password(oneshot::Sender<Option<Vec<u8>>>),
+    /// What the admin API says to be let in.
+    Password(oneshot::Sender<String>),
 }
 
 impl Engine {
@@ -54,7 +54,7 @@ impl Engine {
                 drop(answer.send(self.reload(&config, password)));
             }
             Question::Snapshot(answer) => drop(answer.send(self.snapshot_begin())),
-            Question::Password(answer) => drop(answer.send(self.live.password.clone())),
+            Question::Password(answer) => drop(answer.send(self.admin_password.clone())),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Commands about connections and the node: one file a group.
 
 mod about;
+mod acl;
 mod client;
 mod config;
 mod connection;
@@ -12,6 +13,7 @@ mod pubsub;
 mod server;
 mod transactions;
 
+pub(crate) use acl::read_file as read_users;
 pub(crate) use client::Pause;
 pub(crate) use latency::{Delays, EVICT, EXPIRE, SYNC};
 pub(crate) use observed::{SlowLog, Untimed};
@@ -40,7 +42,7 @@ impl Engine {
                 self.unwatch(key);
                 return self.answer_ok(key);
             }
-            "ping" | "echo" | "select" | "auth" | "hello" | "time" | "publish" => {}
+            "ping" | "echo" | "select" | "time" | "publish" => {}
             // The others look at more than their connection: they come after its records.
             _ => {
                 if self.wait_for_own_records(key, request) {
@@ -69,6 +71,7 @@ impl Engine {
             "select" => engine.select(key, request),
             "auth" => engine.auth(key, request),
             "hello" => engine.hello(key, request),
+            "acl" => engine.acl(key, command, request),
             "quit" => engine.quit(key),
             "reset" => engine.reset(key),
             "client" => engine.client(key, command, request),

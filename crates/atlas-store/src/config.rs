@@ -22,6 +22,14 @@ pub struct StoreConfig {
     pub listen: SocketAddr,
     /// A file with the password that clients give by `AUTH` or `HELLO`: its first line. Empty: none is asked for.
     pub password_file: PathBuf,
+    /// A file of users in Redis's form (`user NAME RULES…`), which `ACL SAVE` writes and `ACL LOAD` reads. Users and their
+    /// rights are kept in the log like keys; the file is read at the start only while nobody has changed them yet. Empty:
+    /// there is none.
+    pub acl_file: PathBuf,
+    /// Which channels new users may hear and publish to, unless a rule says otherwise.
+    pub acl_pubsub_default: AclPubsubDefault,
+    /// How many refusals for want of rights `ACL LOG` keeps.
+    pub acl_log_entries_max: u32,
     /// When what was written is made durable. `every`: before it is answered, so that no power cut loses it.
     /// `interval`: each `fsync-interval`; a power cut may lose so much. `none`: when the system chooses. In every mode
     /// the system has the bytes before the answer, so that a killed process loses nothing.
@@ -74,6 +82,9 @@ impl Default for StoreConfig {
             data_dir: PathBuf::new(),
             listen: SocketAddr::from(([127, 0, 0, 1], 6379)),
             password_file: PathBuf::new(),
+            acl_file: PathBuf::new(),
+            acl_pubsub_default: AclPubsubDefault::Resetchannels,
+            acl_log_entries_max: 128,
             fsync: Fsync::Every,
             fsync_interval: TimeSpan::from_secs(1),
             snapshot_interval: TimeSpan::from_secs(300),
@@ -95,6 +106,17 @@ impl Default for StoreConfig {
             slowlog_entries_max: 128,
         }
     }
+}
+
+/// Which channels new users may hear and publish to.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AclPubsubDefault {
+    /// None.
+    #[default]
+    Resetchannels,
+    /// All.
+    Allchannels,
 }
 
 /// When what was written is made durable.

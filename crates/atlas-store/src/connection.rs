@@ -2,8 +2,10 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
+use atlas_kv::acl::User;
 use atlas_kv::{ArgumentBuffer, Reply};
 use atlas_resp::request::Decoder;
 use atlas_resp::{Encoder, Protocol};
@@ -133,6 +135,10 @@ pub(crate) struct Connection {
     pub(crate) output: Output,
     pub(crate) database: u32,
     pub(crate) is_authenticated: bool,
+    /// Whose rights it has, once it is authenticated.
+    pub(crate) user: Arc<User>,
+    /// It is authenticated, and its user may do everything: there is nothing to look up.
+    pub(crate) is_trusted: bool,
     /// Its steps in the queue.
     pub(crate) in_flight: u32,
     /// The flight of the last of them.
@@ -188,9 +194,15 @@ pub(crate) enum Io {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, id: u64, address: SocketAddr, now: Instant) -> Self {
+    pub(crate) fn new(
+        stream: TcpStream,
+        id: u64,
+        address: SocketAddr,
+        user: Arc<User>,
+        now: Instant,
+    ) -> Self {
         let local = stream.local_addr().unwrap_or(address);
-        Self {
+        let mut connection = Self {
             stream,
             id,
             address,
@@ -199,7 +211,9 @@ impl Connection {
             decoder: Decoder::default(),
             output: Output::default(),
             database: 0,
-            is_authenticated: false,
+            is_authenticated: user.is_open(),
+            user,
+            is_trusted: false,
             in_flight: 0,
             last_flight: 0,
             held_by: 0,
@@ -227,7 +241,21 @@ impl Connection {
             commands: 0,
             bytes_in: 0,
             bytes_out: 0,
-        }
+        };
+        connection.settle_trust();
+        connection
+    }
+
+    /// Makes it somebody's who has said a password, or needs none.
+    pub(crate) fn become_user(&mut self, user: Arc<User>, is_authenticated: bool) {
+        self.user = user;
+        self.is_authenticated = is_authenticated;
+        self.settle_trust();
+    }
+
+    /// Looks whether its commands need no looking at, after its user or their rights have changed.
+    pub(crate) fn settle_trust(&mut self) {
+        self.is_trusted = self.is_authenticated && self.user.is_unrestricted();
     }
 
     /// Bytes, about, that are kept for it between its commands, except of what waits to be read or sent.

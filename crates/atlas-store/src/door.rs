@@ -8,6 +8,7 @@ use atlas_kv::{ArgumentBuffer, Arguments, Command, Moment, Reply as _};
 use atlas_resp::Protocol;
 use atlas_wal::{Kind, Record};
 
+use crate::access::Origin;
 use crate::blocking::may_wait;
 use crate::connection::{Answered, Hold};
 use crate::engine::Engine;
@@ -60,7 +61,7 @@ impl Engine {
             Answered::Skip => Answered::On,
             other => other,
         };
-        let is_plain = connection.is_authenticated
+        let is_plain = connection.is_trusted
             && connection.transaction.is_none()
             && connection.subscriptions.is_none()
             && connection.answered == Answered::On;
@@ -153,6 +154,19 @@ impl Engine {
             self.refuse(key, NOAUTH);
             return false;
         }
+        if !connection.is_trusted {
+            let origin = match connection.transaction {
+                Some(_) => Origin::Transaction,
+                None => Origin::Client,
+            };
+            if let Err(line) = self.permit(key, command, &request.arguments(), origin) {
+                self.refuse(key, &line);
+                return false;
+            }
+        }
+        let Some(connection) = self.connections.get(key) else {
+            return false;
+        };
         let listens = connection
             .subscriptions
             .as_ref()

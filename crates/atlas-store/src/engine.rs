@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use atlas_kv::acl::{User, Users};
 use atlas_kv::{Class, Command, Effects, Garbage, Interest, Keyspace, Settings};
 use atlas_resp::request::Limits;
 use atlas_wal::Batch;
@@ -13,8 +14,9 @@ use mio::net::TcpListener;
 use mio::{Events, Poll, Token};
 use slab::Slab;
 
+use crate::access::Refusals;
 use crate::commands::Untimed;
-use crate::config::{EvictionPolicy, Fsync, StoreConfig};
+use crate::config::{AclPubsubDefault, EvictionPolicy, Fsync, StoreConfig};
 use crate::connection::{Connection, Hold};
 use crate::error::Error;
 use crate::flight::Flights;
@@ -46,7 +48,11 @@ pub(crate) struct Live {
     pub(crate) maxmemory: u64,
     pub(crate) maxmemory_policy: EvictionPolicy,
     pub(crate) notify: Class,
+    /// A password that the user `default` takes on this node, beside those that records gave it.
     pub(crate) password: Option<Vec<u8>>,
+    /// New users may hear all channels.
+    pub(crate) acl_hears_all: bool,
+    pub(crate) acl_log_entries_max: usize,
     pub(crate) clients_max: usize,
     pub(crate) idle_timeout: Duration,
     pub(crate) output_bytes_max: usize,
@@ -68,6 +74,8 @@ impl Live {
             maxmemory_policy: config.maxmemory_policy,
             notify: crate::pubsub::classes(&config.notify_keyspace_events).unwrap_or_default(),
             password,
+            acl_hears_all: config.acl_pubsub_default == AclPubsubDefault::Allchannels,
+            acl_log_entries_max: config.acl_log_entries_max as usize,
             clients_max: config.clients_max as usize,
             idle_timeout: config.idle_timeout.as_duration(),
             output_bytes_max: config.client_output_bytes_max.as_usize(),
@@ -169,6 +177,16 @@ pub(crate) struct Engine {
     pub(crate) keyspace: Keyspace,
     /// The settings of the keyspace as they will be once all records are applied.
     pub(crate) settings: Settings,
+    /// The users as they will be then.
+    pub(crate) users: Users,
+    /// The user that connections begin as, with the password of the configuration.
+    pub(crate) default_user: Arc<User>,
+    /// The user of the admin API's own connections, and what they say to be it.
+    pub(crate) admin_user: Arc<User>,
+    pub(crate) admin_password: String,
+    /// The record with which the configuration's password ends to count.
+    pub(crate) drops_password_at: Option<u64>,
+    pub(crate) refusals: Refusals,
     pub(crate) cluster: u128,
     pub(crate) node: u64,
     pub(crate) run_id: String,

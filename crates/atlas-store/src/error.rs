@@ -44,6 +44,14 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The file of users cannot be used.
+    #[error("users file {} cannot be used: {why}", file.display())]
+    Users {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The log or a snapshot cannot be used; the message names file and offset.
     #[error("the store's log cannot be used")]
     Log(#[from] atlas_wal::Error),

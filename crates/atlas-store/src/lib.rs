@@ -11,6 +11,7 @@
 //! - the **log's thread** (`log.rs`) writes and syncs what the door let in; `apply.rs` is what happens then, `serving.rs` what
 //!   follows for others;
 //! - `snapshot.rs` writes the state of one instant beside the engine's work, `recovery.rs` reads it and the log back;
+//! - `access.rs` decides who may do what, `commands/acl.rs` changes that;
 //! - `expiry.rs` removes keys by records of their own, `pubsub.rs` carries messages;
 //! - `statistics.rs` counts, `asked.rs` tells it, `admin.rs` is the store's part of the admin API
 //!   (`api.rs` has its shapes);
@@ -21,6 +22,7 @@
 //! keep the order of its commands; a record that is read back does what it did the first time; what a client may make
 //! the store keep is bounded.
 
+mod access;
 mod admin;
 mod api;
 mod apply;
@@ -55,7 +57,7 @@ mod waiting;
 pub use admin::admin_operations;
 #[cfg(feature = "planted-bugs")]
 pub use bugs::Planted;
-pub use config::{EvictionPolicy, Fsync, StoreConfig};
+pub use config::{AclPubsubDefault, EvictionPolicy, Fsync, StoreConfig};
 pub use error::Error;
 pub use handle::Handle;
 pub use memory::Allocated;

@@ -3,7 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use atlas_kv::{Arguments, Discard, Effects, Keyspace, Loading, Moment, Reply, Settings, Waiter};
+use atlas_kv::{
+    ArgumentBuffer, Arguments, Discard, Effects, Keyspace, Loading, Moment, Reply, Settings, Waiter,
+};
 use atlas_wal::snapshot::{self, SnapshotReader, Verified};
 use atlas_wal::{Batch, Disk, Identity, Kind, Log, Options, Record};
 
@@ -19,6 +21,32 @@ pub(crate) struct Recovered {
     pub(crate) keyspace: Keyspace,
     pub(crate) last_index: u64,
     pub(crate) snapshot: Option<Verified>,
+}
+
+impl Recovered {
+    /// Adds a command to the log, durably, and to the state.
+    pub(crate) fn add(&mut self, command: &ArgumentBuffer) -> Result<(), Error> {
+        let node = self.log.identity().node;
+        let record = Record {
+            term: 1,
+            leader: node,
+            index: self.last_index + 1,
+            kind: Kind::Command,
+            now_ms: self.keyspace.clock_ms() as u64,
+            arguments: atlas_wal::Arguments {
+                bytes: command.bytes(),
+                ranges: command.ranges(),
+            },
+            ..Record::default()
+        };
+        let mut batch = Batch::new();
+        batch.push(&record)?;
+        self.log.append(&[&batch])?;
+        self.log.sync()?;
+        self.last_index += 1;
+        let mut effects = Effects::default();
+        replay_one(&record, &mut self.keyspace, &mut effects, Bugs::default())
+    }
 }
 
 /// Drops every answer: nobody waits for the second answer to a command.

@@ -98,6 +98,8 @@ impl Engine {
                 }
                 "notify-keyspace-events" => live.notify = fresh.notify,
                 "password-file" if is_new_password => live.password.clone_from(&fresh.password),
+                "acl-pubsub-default" => live.acl_hears_all = fresh.acl_hears_all,
+                "acl-log-entries-max" => live.acl_log_entries_max = fresh.acl_log_entries_max,
                 "clients-max" => live.clients_max = fresh.clients_max,
                 "idle-timeout" => live.idle_timeout = fresh.idle_timeout,
                 "client-output-bytes-max" => live.output_bytes_max = fresh.output_bytes_max,

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use atlas_kv::acl::Users;
 use atlas_kv::{Effects, Garbage, Settings};
 use atlas_runtime::metrics::Registry;
 use atlas_runtime::tasks::Kind;
@@ -14,9 +15,10 @@ use atlas_wal::{Batch, Disk, FileDisk};
 use mio::{Interest, Poll, Waker};
 use slab::Slab;
 
+use crate::access::Refusals;
 use crate::bugs::Bugs;
 use crate::commands::{Delays, Pause, SlowLog, Untimed};
-use crate::config::StoreConfig;
+use crate::config::{AclPubsubDefault, StoreConfig};
 use crate::engine::{Counts, Engine, LISTENER, Live, MAILBOX, READ_BYTES, Rates, Stopping};
 use crate::error::Error;
 use crate::expiry::{Expiry, access};
@@ -46,6 +48,7 @@ pub struct Store {
     disk: Arc<dyn Disk>,
     recovered: Recovered,
     seed: u64,
+    admin_password: String,
     allocated: Allocated,
     bugs: Bugs,
 }
@@ -121,9 +124,15 @@ impl Store {
         let waker = Waker::new(poll.registry(), MAILBOX).map_err(Error::Poll)?;
         let (mailbox, mail) = Mailbox::new(waker);
         let disk = disk()?;
-        let recovered = recover(&disk, config, bugs)?;
-        let mut bits = [0; 8];
+        let mut recovered = recover(&disk, config, bugs)?;
+        if let Some(users) = read_first_users(config, recovered.keyspace.users())? {
+            // Before anybody can connect: who may do what must be known by then.
+            recovered.add(&users.record())?;
+        }
+        let mut bits = [0; 40];
         getrandom::fill(&mut bits).map_err(|error| Error::Random(std::io::Error::other(error)))?;
+        let (bits, secret) = bits.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        let admin_password = secret.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {
             config: config.clone(),
             metrics,
@@ -135,7 +144,8 @@ impl Store {
             password,
             disk,
             recovered,
-            seed: u64::from_le_bytes(bits),
+            seed: u64::from_le_bytes(*bits),
+            admin_password,
             allocated,
             bugs,
         })
@@ -178,6 +188,8 @@ impl Store {
         let keyspace = self.recovered.keyspace;
         let configured_password = self.password.clone();
         let live = Live::of(&self.config, self.password);
+        let users = keyspace.users().clone();
+        let default_user = crate::access::default_user(&users, &live);
         let settings = keyspace.settings().clone();
         let configured = Settings {
             access: access(self.config.maxmemory_policy),
@@ -206,6 +218,12 @@ impl Store {
             last_client: 0,
             keyspace,
             settings,
+            users,
+            default_user,
+            admin_user: crate::access::admin_user(),
+            admin_password: self.admin_password,
+            drops_password_at: None,
+            refusals: Refusals::default(),
             cluster: identity.cluster,
             node: identity.node,
             run_id: format!("{:032x}{:08x}", identity.cluster, self.seed as u32),
@@ -292,6 +310,20 @@ impl Store {
 /// [`Error::Metrics`].
 pub fn declare_metrics(registry: &Registry) -> Result<(), Error> {
     Metrics::declare(registry).map(drop).map_err(Error::Metrics)
+}
+
+/// The users of the configured file, if there is one and the state has only those that every store begins with.
+fn read_first_users(config: &StoreConfig, users: &Users) -> Result<Option<Users>, Error> {
+    let file = &config.acl_file;
+    if file.as_os_str().is_empty() || !file.exists() || *users != Users::default() {
+        return Ok(None);
+    }
+    let hears_all = config.acl_pubsub_default == AclPubsubDefault::Allchannels;
+    let read = crate::commands::read_users(file, hears_all);
+    read.map(Some).map_err(|why| Error::Users {
+        file: file.clone(),
+        why,
+    })
 }
 
 pub(crate) fn read_password(file: &Path) -> Result<Option<Vec<u8>>, Error> {

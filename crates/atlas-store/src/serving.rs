@@ -253,6 +253,9 @@ impl Engine {
                 Ending::Error => connection
                     .output
                     .error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+                Ending::Denied(denied) => connection
+                    .output
+                    .error(&crate::access::line(found.command, denied)),
                 Ending::Gone => {}
             }
             self.wait_is_over(found.connection, found.client, false);

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write as _};
 use std::ops::Range;
+use std::sync::Arc;
 
 use atlas_resp::request::{Limits, Progress, Violation, second_arguments};
 use mio::Token;
@@ -59,8 +60,8 @@ impl Engine {
             let _ = stream.set_nodelay(true);
             self.last_client += 1;
             let id = self.last_client;
-            let mut connection = Box::new(Connection::new(stream, id, address, self.now));
-            connection.is_authenticated = self.live.password.is_none();
+            let user = Arc::clone(&self.default_user);
+            let mut connection = Box::new(Connection::new(stream, id, address, user, self.now));
             let entry = self.connections.vacant_entry();
             let token = Token(entry.key() + CONNECTIONS);
             let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;

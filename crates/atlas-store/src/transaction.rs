@@ -1,8 +1,10 @@
 //! Transactions at the door: commands that wait for `EXEC`, and the keys that must not change until then.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use atlas_kv::ArgumentBuffer;
+use atlas_kv::acl::User;
 
 use crate::waiting::Key;
 
@@ -27,10 +29,12 @@ pub(crate) struct Transaction {
     pub(crate) is_broken: bool,
     /// The database that its next command runs in.
     pub(crate) database: u32,
+    /// Whose rights were looked at when it began.
+    pub(crate) user: Arc<User>,
 }
 
 impl Transaction {
-    pub(crate) fn new(database: u32) -> Self {
+    pub(crate) fn new(database: u32, user: Arc<User>) -> Self {
         Self {
             record: ArgumentBuffer::of([atlas_kv::transaction::NAME]),
             services: Vec::new(),
@@ -42,6 +46,7 @@ impl Transaction {
             needs_seed: false,
             is_broken: false,
             database,
+            user,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
+use atlas_kv::acl::Denied;
 use atlas_kv::command::Handler;
 use atlas_kv::{ArgumentBuffer, Command};
 
@@ -16,6 +17,8 @@ pub(crate) enum Ending {
     Timeout,
     /// Somebody unblocked it with an error.
     Error,
+    /// Its user may no longer run the command.
+    Denied(Denied),
     /// Its client is gone.
     Gone,
 }

@@ -17,7 +17,7 @@ pub(crate) static COMMANDS: &[Command] = &[Command::service(
     "2.2.3",
     "Commands about keys.",
 )
-.flags(Flags::READONLY)
+.flags(Flags::empty())
 .subcommands(OBJECT)];
 
 /// The key is behind the subcommand.
@@ -48,6 +48,7 @@ const OBJECT: &[Command] = &[
         "Tells about the subcommands.",
         object_help,
     )
+    .flags(Flags::LOADING.union(Flags::STALE))
     .keys(Keys::None),
     about(
         "idletime",

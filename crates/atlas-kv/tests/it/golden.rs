@@ -6,6 +6,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use atlas_kv::acl::User;
 use atlas_kv::{
     Answers, ArgumentBuffer, Block, Discard, Effects, Interest, Keyspace, Loading, Moment, Reply,
     Settings,
@@ -14,6 +15,8 @@ use atlas_kv::{
 const NAME: &str = "blocks.hex";
 /// Streams came later.
 const STREAMS: &str = "streams.hex";
+/// And users.
+const USERS: &str = "users.hex";
 
 struct Nobody(Discard);
 
@@ -89,15 +92,43 @@ fn streams() -> Keyspace {
     played(settings, &lines)
 }
 
+/// A key and users with every kind of rule.
+fn users() -> Keyspace {
+    let mut keyspace = played(Settings::default(), &[(0, "set a b".to_owned())]);
+    let rules = [
+        b"on".as_slice(),
+        b">secret",
+        b"~a*",
+        b"%R~b",
+        b"%W~c",
+        b"&news",
+        b"+@read",
+        b"-get",
+        b"+select|0",
+        b"(+@all -@admin ~d &*)",
+    ];
+    let user = User::new(b"somebody", false).with(&rules, false).unwrap();
+    let default = User::default_user().with(&["off", "sanitize-payload"], false);
+    for user in [user, default.unwrap()] {
+        let record = user.record();
+        let (mut effects, mut answers) = (Effects::new(Interest::empty()), Nobody(Discard));
+        keyspace.apply(MOMENT, &record.arguments(), &[], &mut answers, &mut effects);
+        assert!(effects.users);
+    }
+    keyspace
+}
+
+const MOMENT: Moment = Moment {
+    database: 0,
+    now_ms: 1_700_000_000_000,
+    seed: 1,
+};
+
 fn played(settings: Settings, lines: &[(u32, String)]) -> Keyspace {
     let mut keyspace = Keyspace::new(2, settings);
     for &(database, ref line) in lines {
         let buffer = ArgumentBuffer::of(line.split(' '));
-        let moment = Moment {
-            database,
-            now_ms: 1_700_000_000_000,
-            seed: 1,
-        };
+        let moment = Moment { database, ..MOMENT };
         let mut effects = Effects::new(Interest::empty());
         let mut answers = Nobody(Discard);
         keyspace.apply(moment, &buffer.arguments(), &[], &mut answers, &mut effects);
@@ -156,6 +187,11 @@ fn streams_are_written_as_they_were_frozen_and_read_back() {
     check(STREAMS, streams());
 }
 
+#[test]
+fn users_are_written_as_they_were_frozen_and_read_back() {
+    check(USERS, users());
+}
+
 fn check(name: &str, mut keyspace: Keyspace) {
     let blocks = written(&mut keyspace);
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -174,4 +210,5 @@ fn check(name: &str, mut keyspace: Keyspace) {
     let loaded = loading.finish().unwrap();
     assert_eq!(loaded.state_hash(), keyspace.state_hash());
     assert_eq!(loaded.settings(), keyspace.settings());
+    assert_eq!(loaded.users(), keyspace.users());
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use atlas_kv::acl::{User, Users};
 use atlas_kv::command::{self, Handler};
 use atlas_kv::{
     ArgumentBuffer, Arguments, Command, Effects, Interest, Keyspace, Moment, Reply, Settings,
@@ -105,6 +106,30 @@ impl History {
         record
     }
 
+    /// A record that makes, changes or removes a user.
+    fn users(&mut self) -> ArgumentBuffer {
+        let name = format!("user{}", self.draw.below(4));
+        if self.draw.once_in(5) {
+            return Users::removal(std::iter::once(name.as_bytes()));
+        }
+        let rules = [
+            "on",
+            "off",
+            "nopass",
+            ">secret",
+            "~a*",
+            "%R~b",
+            "&c",
+            "+@read",
+            "-get",
+            "+select|0",
+            "(+set ~d)",
+        ];
+        let drawn: Vec<&str> = (0..4).map(|_| *self.draw.of(&rules)).collect();
+        let user = User::new(name.as_bytes(), false).with(&drawn, false);
+        user.unwrap().record()
+    }
+
     fn waiters(&mut self) -> Vec<(u64, ArgumentBuffer)> {
         if self.blocking.is_empty() || !self.draw.once_in(10) {
             return Vec::new();
@@ -140,6 +165,11 @@ impl Iterator for History {
             3..7 => Kind::Command {
                 arguments: self.transaction(),
                 waiters: self.waiters(),
+                is_node_local: false,
+            },
+            7 => Kind::Command {
+                arguments: self.users(),
+                waiters: Vec::new(),
                 is_node_local: false,
             },
             _ => {

@@ -11,6 +11,7 @@ use atlas_client::{Address, Client, Command, Config, Error, Refusal, Tcp, Value}
 use atlas_runtime::admin::Problem;
 use axum::http::StatusCode;
 
+use crate::access::ADMIN_API;
 use crate::asked::Question;
 use crate::handle::Handle;
 
@@ -29,25 +30,22 @@ pub(crate) struct Link(Mutex<Clients>);
 
 #[derive(Default)]
 struct Clients {
-    password: Option<Vec<u8>>,
     by_database: BTreeMap<u32, Client>,
 }
 
 impl Handle {
     /// A client of a database.
     pub(super) async fn client(&self, database: u32) -> Result<Client, Problem> {
-        // It may have been changed by `CONFIG SET`.
         let password = self.ask(Question::Password).await?;
         let mut clients = self.link.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = !clients.by_database.contains_key(&database);
-        if clients.password != password || (is_new && clients.by_database.len() >= DATABASES_MAX) {
+        if is_new && clients.by_database.len() >= DATABASES_MAX {
             clients.by_database.clear();
-            clients.password = password;
         }
         if let Some(client) = clients.by_database.get(&database) {
             return Ok(client.clone());
         }
-        let client = connect_to(self.listen, database, clients.password.as_deref());
+        let client = connect_to(self.listen, database, password);
         let client = client.map_err(problem)?;
         clients.by_database.insert(database, client.clone());
         Ok(client)
@@ -108,7 +106,7 @@ impl Handle {
     }
 }
 
-fn connect_to(listen: SocketAddr, database: u32, password: Option<&[u8]>) -> Result<Client, Error> {
+fn connect_to(listen: SocketAddr, database: u32, password: String) -> Result<Client, Error> {
     let mut reached = listen;
     match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => reached.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -117,9 +115,10 @@ fn connect_to(listen: SocketAddr, database: u32, password: Option<&[u8]>) -> Res
     }
     let mut config = Config::new([Address::new(reached.ip().to_string(), reached.port())]);
     config.database = database;
-    config.password =
-        password.map(|bytes| Secret::new(String::from_utf8_lossy(bytes).into_owned()));
-    config.name = Some("admin-api".to_owned());
+    // Whatever rules the users have: who asks the admin API has shown that it may.
+    config.user = Some(ADMIN_API.to_owned());
+    config.password = Some(Secret::new(password));
+    config.name = Some(ADMIN_API.to_owned());
     config.dedicated_max = EDITS_MAX;
     config.reply.reply_bytes_max = PAGE_BYTES_MAX;
     Client::new(config, Tcp)

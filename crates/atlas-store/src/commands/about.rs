@@ -1,6 +1,7 @@
 //! `COMMAND`: what is known of commands, from the table that dispatch reads.
 
-use atlas_kv::command::{self, Flags, Group, Handler, Keys};
+use atlas_kv::acl::Category;
+use atlas_kv::command::{self, Flags, Group, Keys};
 use atlas_kv::{Arguments, Command, Reply, glob};
 
 use crate::connection::Output;
@@ -82,7 +83,6 @@ impl Engine {
         if arguments.len() != 2 && !is_filtered {
             return self.answer_error(key, "ERR syntax error");
         }
-        let wanted = String::from_utf8_lossy(arguments.at(4)).to_lowercase();
         let mut steps = glob::Steps::new();
         let mut fits = |command: &Command, name: &str| -> bool {
             if !is_filtered {
@@ -93,7 +93,9 @@ impl Engine {
                     .unwrap_or(false);
             }
             // No command is of a module.
-            arguments.is(3, "aclcat") && categories(command).contains(&wanted.as_str())
+            arguments.is(3, "aclcat")
+                && Category::named(arguments.at(4))
+                    .is_some_and(|wanted| Category::of(command).contains(wanted))
         };
         let mut names = Vec::new();
         for command in command::all() {
@@ -173,50 +175,6 @@ fn key_positions(command: &Command) -> (i64, i64, i64) {
     }
 }
 
-fn categories(command: &Command) -> Vec<&'static str> {
-    let flags = command.flags;
-    let mut names = Vec::new();
-    let mut add = |is: bool, name: &'static str| {
-        if is {
-            names.push(name);
-        }
-    };
-    let has_keys = !matches!(command.keys, Keys::None);
-    add(flags.contains(Flags::WRITE), "write");
-    add(flags.contains(Flags::READONLY), "read");
-    add(
-        command.group == Group::Generic
-            && (has_keys || !matches!(command.handler, Handler::Service)),
-        "keyspace",
-    );
-    add(
-        flags.intersects(Flags::ADMIN.union(Flags::DANGEROUS)),
-        "dangerous",
-    );
-    add(flags.contains(Flags::ADMIN), "admin");
-    add(flags.contains(Flags::BLOCKING), "blocking");
-    names.push(if flags.contains(Flags::FAST) {
-        "fast"
-    } else {
-        "slow"
-    });
-    match command.group {
-        Group::Bitmap => names.push("bitmap"),
-        Group::Connection => names.push("connection"),
-        Group::Hash => names.push("hash"),
-        Group::HyperLogLog => names.push("hyperloglog"),
-        Group::List => names.push("list"),
-        Group::PubSub => names.push("pubsub"),
-        Group::Set => names.push("set"),
-        Group::SortedSet => names.push("sortedset"),
-        Group::Stream => names.push("stream"),
-        Group::String => names.push("string"),
-        Group::Transactions => names.push("transaction"),
-        Group::Generic | Group::Server => {}
-    }
-    names
-}
-
 /// A command as `COMMAND INFO` shows it: ten fields.
 fn describe(command: &Command, container: &str, output: &mut Output) {
     let (first, last, step) = key_positions(command);
@@ -237,7 +195,7 @@ fn describe(command: &Command, container: &str, output: &mut Output) {
     output.integer(first);
     output.integer(last);
     output.integer(step);
-    let categories = categories(command);
+    let categories: Vec<&str> = Category::of(command).names().collect();
     output.set(categories.len());
     for category in categories {
         output.simple(&format!("@{category}"));

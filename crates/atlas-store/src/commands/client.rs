@@ -347,7 +347,7 @@ impl Engine {
     }
 
     /// A connection as `CLIENT LIST` shows it.
-    fn line(&self, connection: &Connection) -> String {
+    pub(crate) fn line(&self, connection: &Connection) -> String {
         let age = |since: Instant| self.now.saturating_duration_since(since).as_secs();
         let (channels, patterns) = connection
             .subscriptions
@@ -386,7 +386,7 @@ impl Engine {
             flags.push('N');
         }
         format!(
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub=0 multi={multi} qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp=0 obl=0 oll=0 omem={} tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub=0 multi={multi} qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp=0 obl=0 oll=0 omem={} tot-mem={} events=r cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={}",
             connection.id,
             connection.address,
             connection.local,
@@ -407,6 +407,7 @@ impl Engine {
                 + connection.output.bytes.capacity()
                 + size_of::<Connection>(),
             connection.last_command_name(),
+            connection.user.name().escape_ascii(),
             if connection.output.protocol == Protocol::Resp3 {
                 3
             } else {
@@ -425,7 +426,7 @@ impl Engine {
         };
         if is_old {
             filter.address = Some(String::from_utf8_lossy(arguments.at(2)).into_owned());
-        } else if let Err(line) = filter.read(arguments) {
+        } else if let Err(line) = filter.read(arguments, |name| self.user(name).is_some()) {
             return self.answer_error(key, &line);
         }
         let found: Vec<usize> = self
@@ -463,7 +464,11 @@ fn kind_of(connection: &Connection) -> &'static str {
 }
 
 impl Filter {
-    fn read(&mut self, arguments: &Arguments<'_>) -> Result<(), String> {
+    fn read(
+        &mut self,
+        arguments: &Arguments<'_>,
+        is_user: impl Fn(&[u8]) -> bool,
+    ) -> Result<(), String> {
         let mut at = 2;
         while at < arguments.len() {
             let Some(value) = arguments.get(at + 1) else {
@@ -489,7 +494,7 @@ impl Filter {
             } else if arguments.is(at, "laddr") {
                 self.local = Some(text());
             } else if arguments.is(at, "user") {
-                if value != b"default" {
+                if !is_user(value) {
                     return Err(format!("ERR No such user '{}'", text()));
                 }
                 self.user = Some(value.to_vec());
@@ -522,6 +527,10 @@ impl Filter {
                 .local
                 .as_ref()
                 .is_none_or(|local| *local == connection.local.to_string())
+            && self
+                .user
+                .as_ref()
+                .is_none_or(|user| **user == *connection.user.name())
             && self.age_max.is_none_or(|limit| age >= limit)
     }
 }

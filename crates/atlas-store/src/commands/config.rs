@@ -1,5 +1,6 @@
 //! `CONFIG`: settings under Redis's names, where there is an equal one.
 
+use atlas_kv::acl::User;
 use atlas_kv::{Arguments, Command, Reply as _, Settings, glob};
 use atlas_wal::Kind;
 
@@ -89,6 +90,41 @@ macro_rules! limit {
 }
 
 static SETTINGS: &[Setting] = &[
+    Setting {
+        name: "acl-pubsub-default",
+        get: |engine| {
+            let default = match engine.live.acl_hears_all {
+                true => "allchannels",
+                false => "resetchannels",
+            };
+            default.to_owned()
+        },
+        set: |live, _, value| {
+            live.acl_hears_all = match value {
+                "allchannels" => true,
+                "resetchannels" => false,
+                _ => {
+                    let known =
+                        "argument(s) must be one of the following: allchannels, resetchannels";
+                    return Err(known.to_owned());
+                }
+            };
+            Ok(())
+        },
+    },
+    Setting {
+        name: "aclfile",
+        get: |engine| engine.config.acl_file.display().to_string(),
+        set: |_, _, _| Err("can't set immutable config".to_owned()),
+    },
+    Setting {
+        name: "acllog-max-len",
+        get: |engine| engine.live.acl_log_entries_max.to_string(),
+        set: |live, _, value| {
+            live.acl_log_entries_max = number(value)?;
+            Ok(())
+        },
+    },
     Setting {
         name: "appendfsync",
         get: |engine| engine.live.fsync.redis_name().to_owned(),
@@ -386,13 +422,22 @@ impl Engine {
             return self.answer_error(key, line);
         }
         let change = settings.change_of(&self.settings);
-        if change.is_some()
+        // It is then the only password of the user `default`, or there is none.
+        let takes_others = seen.iter().any(|name| name == "requirepass")
+            && self
+                .users
+                .get(User::DEFAULT)
+                .is_some_and(|user| !user.is_nopass());
+        if (change.is_some() || takes_others)
             && let Some(trouble) = &self.trouble
         {
             let line = trouble.line();
             return self.answer_error(key, &line);
         }
         self.put_in_force(live);
+        if takes_others {
+            self.take_passwords();
+        }
         match change {
             // Within a transaction the answer comes behind the transaction's own record.
             Some(_) if self.is_in_transaction => {
@@ -413,7 +458,15 @@ impl Engine {
             self.submit();
             self.log.set_fsync(live.fsync);
         }
+        let is_other_password = live.password != self.live.password;
         self.live = live;
+        if is_other_password {
+            self.drops_password_at = None;
+            self.users_changed(None);
+        }
+        self.refusals
+            .entries
+            .truncate(self.live.acl_log_entries_max);
         let wants_missed = self.live.notify.contains(atlas_kv::Class::MISSED);
         self.keyspace.gather_missed(wants_missed);
     }

@@ -1,8 +1,12 @@
 //! `PING`, `SELECT`, `AUTH`, `HELLO`, `QUIT`, `RESET`.
 
+use std::sync::Arc;
+
+use atlas_kv::acl::{Password, User};
 use atlas_kv::{Arguments, Reply as _};
 use atlas_resp::Protocol;
 
+use crate::access::{ADMIN_API, Origin};
 use crate::connection::Answered;
 use crate::door::Request;
 use crate::engine::Engine;
@@ -60,47 +64,44 @@ impl Engine {
         }
     }
 
-    /// Compares a password in a time that does not tell how much of it is right.
-    fn is_password(&self, given: &[u8]) -> bool {
-        let Some(password) = &self.live.password else {
-            return false;
-        };
-        let mut different = password.len() ^ given.len();
-        for (at, byte) in password.iter().enumerate() {
-            different |= usize::from(byte ^ given.get(at).copied().unwrap_or(!byte));
-        }
-        different == 0
-    }
-
     pub(super) fn auth(&mut self, key: usize, request: Request<'_>) {
         let arguments = request.arguments();
         if arguments.len() > 3 {
             return self.answer_error(key, "ERR syntax error");
         }
-        if self.live.password.is_none() && arguments.len() == 2 {
+        if self.default_user.is_nopass() && arguments.len() == 2 {
             return self.answer_error(
                 key,
                 "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
             );
         }
-        if self.authenticate(key, &arguments.skip(1)) {
+        if self.authenticate(key, &arguments.skip(1), arguments.name()) {
             self.with_output(key, |output| output.ok());
         }
     }
 
     /// Checks a password, with or without a user's name before it; the error is answered.
-    fn authenticate(&mut self, key: usize, arguments: &Arguments<'_>) -> bool {
-        let (user, password) = match arguments.len() {
-            1 => (b"default".as_slice(), arguments.at(0)),
+    fn authenticate(&mut self, key: usize, arguments: &Arguments<'_>, command: &[u8]) -> bool {
+        let (name, password) = match arguments.len() {
+            1 => (User::DEFAULT, arguments.at(0)),
             _ => (arguments.at(0), arguments.at(1)),
         };
-        let is_right =
-            user == b"default" && (self.live.password.is_none() || self.is_password(password));
-        if is_right {
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.is_authenticated = true;
-            }
+        let is_admin = name == ADMIN_API.as_bytes()
+            && Password::of(password) == Password::of(self.admin_password.as_bytes());
+        let user = match is_admin {
+            true => Some(&self.admin_user),
+            false => self.user(name).filter(|user| user.accepts(password)),
+        };
+        let user = user.cloned();
+        let is_right = user.is_some();
+        if let (Some(user), Some(connection)) = (user, self.connections.get_mut(key)) {
+            connection.become_user(user, true);
         } else {
+            let origin = match self.is_in_transaction {
+                true => Origin::Transaction,
+                false => Origin::Client,
+            };
+            self.note_refusal(key, "auth", origin, command, name);
             self.answer_error(
                 key,
                 "WRONGPASS invalid username-password pair or user is disabled.",
@@ -132,7 +133,8 @@ impl Engine {
         while at < arguments.len() {
             let left = arguments.len() - at;
             if arguments.is(at, "auth") && left > 2 {
-                if !self.authenticate(key, &arguments.part(at + 1..at + 3)) {
+                let given = arguments.part(at + 1..at + 3);
+                if !self.authenticate(key, &given, arguments.name()) {
                     return;
                 }
                 at += 3;
@@ -194,7 +196,7 @@ impl Engine {
     pub(super) fn reset(&mut self, key: usize) {
         self.unlisten(key);
         self.unwatch(key);
-        let has_password = self.live.password.is_some();
+        let user = Arc::clone(&self.default_user);
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
@@ -204,7 +206,8 @@ impl Engine {
         connection.answered = Answered::On;
         connection.is_no_evict = false;
         connection.is_no_touch = false;
-        connection.is_authenticated = !has_password;
+        let is_open = user.is_open();
+        connection.become_user(user, is_open);
         connection.output.protocol = Protocol::Resp2;
         connection.output.simple("RESET");
     }

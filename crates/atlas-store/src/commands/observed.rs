@@ -152,7 +152,11 @@ impl Engine {
         let mut shown: Vec<Vec<u8>> = arguments
             .iter()
             .take(kept)
-            .map(|argument| {
+            .enumerate()
+            .map(|(at, argument)| {
+                if crate::access::is_secret(arguments, at) {
+                    return b"(redacted)".to_vec();
+                }
                 if argument.len() <= ARGUMENT_BYTES_MAX {
                     return argument.to_vec();
                 }

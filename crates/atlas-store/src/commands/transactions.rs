@@ -1,12 +1,14 @@
 //! `MULTI`, `EXEC`, `DISCARD`, `WATCH`, `UNWATCH`.
 
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use atlas_kv::command::{self, Flags, Group, Handler};
 use atlas_kv::{ArgumentBuffer, Command, Moment, Reply as _, transaction};
 use atlas_wal::Kind;
 
 use super::Pause;
+use crate::access::Origin;
 use crate::connection::Hold;
 use crate::door::{KEPT, Proposal, Request};
 use crate::engine::Engine;
@@ -17,6 +19,9 @@ use crate::transaction::Transaction;
 const WATCHED_BYTES: usize = 200;
 /// What it takes to keep a command that is not about keys, beside its arguments.
 const QUEUED_SERVICE_BYTES: usize = 160;
+
+/// Stands in the place of a queued command that its client has lost the right to; no command has such a name.
+const NO_LONGER: &[u8] = b"\0no longer allowed";
 
 impl Engine {
     /// True if a command is not queued although a transaction was begun.
@@ -67,7 +72,9 @@ impl Engine {
             transaction::queue(&mut transaction.record, Some(&arguments));
         } else if matches!(command.handler, Handler::Service) {
             // What changes settings is logged: the transaction is answered once that is durable.
-            transaction.may_write |= arguments.is(0, "config") && command.name == "set";
+            transaction.may_write |= (arguments.is(0, "config") && command.name == "set")
+                || (arguments.is(0, "acl")
+                    && matches!(command.name, "setuser" | "deluser" | "load"));
             transaction::queue(&mut transaction.record, None);
             let queued = ArgumentBuffer::from(arguments);
             transaction.services.push((transaction.commands, queued));
@@ -98,7 +105,9 @@ impl Engine {
             });
             return;
         }
-        connection.transaction = Some(Box::new(Transaction::new(connection.database)));
+        let user = Arc::clone(&connection.user);
+        let transaction = Transaction::new(connection.database, user);
+        connection.transaction = Some(Box::new(transaction));
         self.answer_ok(key);
     }
 
@@ -211,8 +220,13 @@ impl Engine {
             return;
         };
         let database = std::mem::replace(&mut connection.database, transaction.database);
+        let has_other_rights = !Arc::ptr_eq(&transaction.user, &connection.user);
         self.unwatch(key);
-        self.run_transaction(key, database, *transaction);
+        let transaction = match has_other_rights {
+            true => self.permitted(key, *transaction),
+            false => *transaction,
+        };
+        self.run_transaction(key, database, transaction);
     }
 
     /// Why a transaction that writes is refused, if it is.
@@ -265,6 +279,41 @@ impl Engine {
         is_touched
     }
 
+    /// A transaction without those commands that its user has lost the right to since they were queued: in their places stand
+    /// errors.
+    fn permitted(&mut self, key: usize, mut transaction: Transaction) -> Transaction {
+        let whole = std::mem::replace(
+            &mut transaction.record,
+            ArgumentBuffer::of([transaction::NAME]),
+        );
+        let mut services = std::mem::take(&mut transaction.services).into_iter();
+        for (position, queued) in transaction::queued(&whole.arguments()).enumerate() {
+            let service = queued.is_empty().then(|| services.next()).flatten();
+            let service = service.map(|(_, buffer)| buffer);
+            let arguments = match &service {
+                Some(buffer) => buffer.arguments(),
+                None => queued,
+            };
+            let permitted = command::resolve(&arguments).map_or(Ok(()), |command| {
+                self.permit(key, command, &arguments, Origin::Transaction)
+            });
+            let position = position as u32;
+            match (permitted, service) {
+                (Ok(()), None) => transaction::queue(&mut transaction.record, Some(&queued)),
+                (Ok(()), Some(buffer)) => {
+                    transaction::queue(&mut transaction.record, None);
+                    transaction.services.push((position, buffer));
+                }
+                (Err(_), _) => {
+                    transaction::queue(&mut transaction.record, None);
+                    let refusal = ArgumentBuffer::of([NO_LONGER]);
+                    transaction.services.push((position, refusal));
+                }
+            }
+        }
+        transaction
+    }
+
     fn end_transaction(&mut self, key: usize) {
         if let Some(connection) = self.connections.get_mut(key) {
             connection.transaction = None;
@@ -283,7 +332,9 @@ impl Engine {
             let in_flight = std::mem::take(&mut connection.in_flight);
             let before = connection.output.bytes.len();
             let arguments = command.arguments();
-            if let Ok(found) = command::resolve(&arguments) {
+            if arguments.name() == NO_LONGER {
+                self.answer_error(key, "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: lacking the permissions for the command");
+            } else if let Ok(found) = command::resolve(&arguments) {
                 let request = Request {
                     bytes: command.bytes(),
                     ranges: command.ranges(),

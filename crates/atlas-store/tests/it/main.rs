@@ -6,6 +6,7 @@
     reason = "helpers of tests say what they see, and what they expect by unwrapping"
 )]
 
+mod acl;
 mod blocking;
 mod connection;
 mod crashes;
