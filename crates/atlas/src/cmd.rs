@@ -9,6 +9,7 @@ pub(crate) mod edge;
 mod find;
 pub(crate) mod kick;
 pub(crate) mod load;
+pub(crate) mod pack;
 pub(crate) mod reference;
 pub(crate) mod reload;
 pub(crate) mod roles;

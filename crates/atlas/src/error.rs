@@ -151,6 +151,9 @@ pub(crate) enum Error {
     /// The store.
     #[error(transparent)]
     Store(#[from] atlas_store::Error),
+    /// A pack that cannot be looked at.
+    #[error(transparent)]
+    Pack(#[from] atlas_builder::Error),
     /// The demo's parts.
     #[error(transparent)]
     Demo(#[from] atlas_demo::Error),
@@ -170,6 +173,7 @@ impl Error {
             | Self::Yaml { .. }
             | Self::NotReloaded { .. }
             | Self::Edge(atlas_edge::Error::Config(_))
+            | Self::Pack(atlas_builder::Error::NoPack { .. })
             | Self::Store(
                 atlas_store::Error::Config(_)
                 | atlas_store::Error::Password { .. }
@@ -234,6 +238,7 @@ impl Error {
                 Some("check the server's `address` in the configuration, or the machine's resolver".to_owned())
             }
             Self::Store(error) => of_store(error),
+            Self::Pack(error) => of_pack(error),
             Self::Runtime(atlas_runtime::Error::Write { .. }) => {
                 Some("`node.data-dir` (or --data-dir) must name a folder that this user may write to".to_owned())
             }
@@ -272,6 +277,38 @@ fn config_words(error: &atlas_runtime::config::Error) -> String {
             format!("the configuration cannot be used\n{error}")
         }
         other => other.to_string(),
+    }
+}
+
+/// The remedy of what cannot be done with a pack.
+fn of_pack(error: &atlas_builder::Error) -> Option<String> {
+    use atlas_builder::Error as Pack;
+    match error {
+        Pack::NoPack { near, .. } => Some(match near.as_slice() {
+            [] => "name the folder of a pack; `packwiz init` makes one".to_owned(),
+            [one] => format!("there is one in {}", one.display()),
+            several => {
+                let shown = several
+                    .iter()
+                    .take(12)
+                    .map(|path| path.display().to_string());
+                let more = several.len().saturating_sub(12);
+                let and = if more > 0 {
+                    format!(", and {more} more")
+                } else {
+                    String::new()
+                };
+                format!(
+                    "there are packs in {}{and}",
+                    shown.collect::<Vec<_>>().join(", ")
+                )
+            }
+        }),
+        Pack::TooManyFiles { .. } => Some(
+            "name what is not part of the pack in .packwizignore; is this the pack's folder?"
+                .to_owned(),
+        ),
+        _ => None,
     }
 }
 

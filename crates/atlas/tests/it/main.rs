@@ -12,6 +12,7 @@ mod demo;
 mod edge;
 mod hostile;
 mod openapi;
+mod pack;
 mod remote;
 mod store;
 mod store_api;

@@ -6,7 +6,7 @@ use crate::support::{assert_words, atlas, closed_port, deadline, said, stdout};
 
 #[tokio::test]
 async fn every_command_explains_itself() {
-    let commands: [&[&str]; 25] = [
+    let commands: [&[&str]; 28] = [
         &[],
         &["up"],
         &["edge"],
@@ -16,6 +16,9 @@ async fn every_command_explains_itself() {
         &["store", "dump"],
         &["store", "restore"],
         &["store", "skip"],
+        &["pack"],
+        &["pack", "check"],
+        &["pack", "list"],
         &["config"],
         &["config", "example"],
         &["config", "check"],
