@@ -25,10 +25,10 @@ pub(crate) enum Question {
     SlowLog(oneshot::Sender<SlowLogView>),
     /// The same, and forgets them.
     ForgetSlow(oneshot::Sender<SlowLogView>),
-    /// Takes over what differs in this configuration; the password is what its file has.
+    /// Takes over what differs in this configuration; with what its files have.
     Reload(
         Box<StoreConfig>,
-        Option<Vec<u8>>,
+        crate::reload::Files,
         oneshot::Sender<crate::Reloaded>,
     ),
     /// Begins a snapshot; false if one is in the making.
@@ -50,8 +50,8 @@ impl Engine {
                 self.slowlog.clear();
                 drop(answer.send(self.slow_log()));
             }
-            Question::Reload(config, password, answer) => {
-                drop(answer.send(self.reload(&config, password)));
+            Question::Reload(config, files, answer) => {
+                drop(answer.send(self.reload(&config, files)));
             }
             Question::Snapshot(answer) => drop(answer.send(self.snapshot_begin())),
             Question::Password(answer) => drop(answer.send(self.admin_password.clone())),

@@ -74,6 +74,59 @@ pub struct StoreConfig {
     pub slowlog_longer_than: TimeSpan,
     /// How many commands `SLOWLOG` keeps.
     pub slowlog_entries_max: u32,
+    /// Clients that speak TLS.
+    pub tls: TlsConfig,
+}
+
+/// Clients that speak TLS: versions 1.2 and 1.3, on a port of their own.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TlsConfig {
+    /// Address and port on which they connect, if there is a certificate.
+    pub listen: SocketAddr,
+    /// A file with the store's certificate, and behind it those that it is signed with, as PEM. Empty: no TLS. It is read
+    /// again on a reload.
+    pub certificate_file: PathBuf,
+    /// A file with the certificate's private key, as PEM.
+    pub key_file: PathBuf,
+    /// A file with the certificates that clients' certificates have to be signed with, as PEM. Empty: clients are not
+    /// asked for one.
+    pub client_ca_file: PathBuf,
+    /// Whether clients must have a certificate, if `client-ca-file` names who signs them.
+    pub client_certificates: ClientCertificates,
+    /// Who has not finished the handshake after so long is disconnected.
+    pub handshake_timeout: TimeSpan,
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 6380)),
+            certificate_file: PathBuf::new(),
+            key_file: PathBuf::new(),
+            client_ca_file: PathBuf::new(),
+            client_certificates: ClientCertificates::Required,
+            handshake_timeout: TimeSpan::from_secs(10),
+        }
+    }
+}
+
+impl TlsConfig {
+    /// True if there is to be TLS.
+    pub fn is_on(&self) -> bool {
+        !self.certificate_file.as_os_str().is_empty()
+    }
+}
+
+/// Whether clients must have a certificate.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientCertificates {
+    /// Who has none is refused.
+    #[default]
+    Required,
+    /// Who has one is checked, who has none is let in.
+    Optional,
 }
 
 impl Default for StoreConfig {
@@ -104,6 +157,7 @@ impl Default for StoreConfig {
             notify_keyspace_events: String::new(),
             slowlog_longer_than: TimeSpan::from_millis(10),
             slowlog_entries_max: 128,
+            tls: TlsConfig::default(),
         }
     }
 }
@@ -282,6 +336,24 @@ impl StoreConfig {
         }
         if self.in_flight_bytes_max.0 < 1 << 20 {
             complain("in-flight-bytes-max", "is too small; write at least 1MiB");
+        }
+        if self.tls.is_on() && self.tls.key_file.as_os_str().is_empty() {
+            complain(
+                "tls.key-file",
+                "is empty; name the file with the private key of `certificate-file`",
+            );
+        }
+        if self.tls.is_on() && self.tls.listen == self.listen && self.listen.port() != 0 {
+            complain(
+                "tls.listen",
+                "is that of `store.listen`; write another port",
+            );
+        }
+        if self.tls.handshake_timeout.is_zero() {
+            complain(
+                "tls.handshake-timeout",
+                "is 0, so nobody could connect; write how long a handshake may take, such as \"10s\"",
+            );
         }
         if (1..1 << 20).contains(&self.maxmemory.0) {
             complain(

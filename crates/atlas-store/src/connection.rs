@@ -9,9 +9,9 @@ use atlas_kv::acl::User;
 use atlas_kv::{ArgumentBuffer, Reply};
 use atlas_resp::request::Decoder;
 use atlas_resp::{Encoder, Protocol};
-use mio::net::TcpStream;
 
 use crate::pubsub::Subscriptions;
+use crate::stream::Stream;
 use crate::transaction::{Transaction, Watched};
 
 /// A buffer larger than this is given back once it is empty: a client that does nothing holds none.
@@ -126,7 +126,7 @@ pub(crate) enum Hold {
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) id: u64,
     pub(crate) address: SocketAddr,
     pub(crate) local: SocketAddr,
@@ -195,7 +195,7 @@ pub(crate) enum Io {
 
 impl Connection {
     pub(crate) fn new(
-        stream: TcpStream,
+        stream: Stream,
         id: u64,
         address: SocketAddr,
         user: Arc<User>,
@@ -287,6 +287,11 @@ impl Connection {
         self.hold.is_some() || self.is_closing
     }
 
+    /// True if something waits to be sent.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.output.pending() > 0 || self.stream.has_unsent()
+    }
+
     pub(crate) fn receive(&mut self, to: &mut [u8]) -> Io {
         loop {
             match self.stream.read(to) {
@@ -331,6 +336,10 @@ impl Connection {
         if output.bytes.capacity() > KEPT_BYTES {
             output.bytes = Vec::new();
         }
-        Io::Bytes(0)
+        match self.stream.flush() {
+            Ok(()) => Io::Bytes(0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Io::Blocked,
+            Err(_) => Io::Broken,
+        }
     }
 }

@@ -26,13 +26,15 @@ use crate::metrics::Metrics;
 use crate::pubsub::PubSub;
 use crate::snapshot::Snapshots;
 use crate::statistics::{Durability, Statistics, SyncTimes};
+use crate::tls::Identity;
 use crate::transaction::Watches;
 use crate::waiting::Waiting;
 
 /// The mailbox's token; a connection's is its place and [`CONNECTIONS`].
 pub(crate) const MAILBOX: Token = Token(0);
 pub(crate) const LISTENER: Token = Token(1);
-pub(crate) const CONNECTIONS: usize = 2;
+pub(crate) const TLS_LISTENER: Token = Token(2);
+pub(crate) const CONNECTIONS: usize = 3;
 
 /// Bytes of one read.
 pub(crate) const READ_BYTES: usize = 64 << 10;
@@ -168,6 +170,9 @@ pub(crate) struct Engine {
     pub(crate) configured_password: Option<Vec<u8>>,
     pub(crate) poll: Poll,
     pub(crate) listener: Option<TcpListener>,
+    pub(crate) tls_listener: Option<TcpListener>,
+    /// What those who come by it are met with.
+    pub(crate) identity: Option<Identity>,
     pub(crate) listen: SocketAddr,
     pub(crate) mailbox: Mailbox,
     pub(crate) mail: mpsc::Receiver<Mail>,
@@ -275,7 +280,7 @@ impl Engine {
             for event in &events {
                 match event.token() {
                     MAILBOX => {}
-                    LISTENER => self.accept(),
+                    LISTENER | TLS_LISTENER => self.accept(),
                     Token(token) => self.ready(token - CONNECTIONS, event),
                 }
             }
@@ -465,6 +470,7 @@ impl Engine {
         if self.stopping == Stopping::No {
             tracing::info!("the store stops: no new clients");
             self.listener = None;
+            self.tls_listener = None;
             self.stopping = Stopping::Draining(deadline);
         }
     }
@@ -494,6 +500,7 @@ impl Engine {
         self.evict();
         self.snapshot_if_due();
         self.close_idle();
+        self.close_undecided();
         self.tell_metrics();
         self.rates.look(self.now, &self.counts);
         // One that could not be taken in is tried again.

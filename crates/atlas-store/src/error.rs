@@ -52,6 +52,16 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A file of TLS cannot be used.
+    #[error("store.tls.{key}: {} {why}", file.display())]
+    Tls {
+        /// The configuration's key that names it, behind `store.tls`.
+        key: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The log or a snapshot cannot be used; the message names file and offset.
     #[error("the store's log cannot be used")]
     Log(#[from] atlas_wal::Error),

@@ -51,6 +51,8 @@ mod serving;
 mod snapshot;
 mod sockets;
 mod statistics;
+mod stream;
+mod tls;
 mod transaction;
 mod waiting;
 

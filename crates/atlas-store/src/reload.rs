@@ -8,12 +8,20 @@ use crate::config::StoreConfig;
 use crate::engine::{Engine, Live};
 use crate::error::Error;
 use crate::handle::Handle;
+use crate::tls::Identity;
 
 /// Keys whose new value waits for a restart: what was opened at the start stays open.
 const RESTART: [&str; 4] = ["data-dir", "databases", "listen", "log-segment-bytes"];
 /// The mode of syncing changes while no command waits for the disk; so often this is tried.
 const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// What the files hold that a configuration names.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) password: Option<Vec<u8>>,
+    pub(crate) identity: Option<Identity>,
+}
 
 /// What a reload changed, as keys of the configuration.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -29,17 +37,21 @@ impl Handle {
     /// it is in force.
     ///
     /// # Errors
-    /// [`Error::Config`], [`Error::Password`]: nothing was changed. [`Error::Stopped`], [`Error::Busy`].
+    /// [`Error::Config`], [`Error::Password`], [`Error::Tls`]: nothing was changed. [`Error::Stopped`], [`Error::Busy`].
     pub async fn reload(&self, config: &StoreConfig) -> Result<Reloaded, Error> {
         let problems = config.problems();
         if !problems.is_empty() {
             return Err(Error::Config(problems));
         }
         let password = crate::service::read_password(&config.password_file)?;
+        let identity = crate::tls::identity(&config.tls)?;
         let mut applied = Vec::new();
         for attempt in 1.. {
-            let question =
-                |answer| Question::Reload(Box::new(config.clone()), password.clone(), answer);
+            let files = Files {
+                password: password.clone(),
+                identity: identity.clone(),
+            };
+            let question = |answer| Question::Reload(Box::new(config.clone()), files, answer);
             let mut reloaded = self.ask(question).await?;
             applied.append(&mut reloaded.applied);
             let waits = reloaded.restart.iter().any(|key| key == "store.fsync");
@@ -55,21 +67,28 @@ impl Handle {
     /// Says what is wrong with a configuration that only looking at its files shows.
     ///
     /// # Errors
-    /// [`Error::Password`].
+    /// [`Error::Password`], [`Error::Tls`].
     pub fn check_files(config: &StoreConfig) -> Result<(), Error> {
-        crate::service::read_password(&config.password_file).map(drop)
+        crate::service::read_password(&config.password_file)?;
+        crate::tls::identity(&config.tls).map(drop)
     }
 }
 
 impl Engine {
     /// Puts in force what differs and can change while it serves.
-    pub(crate) fn reload(&mut self, wanted: &StoreConfig, password: Option<Vec<u8>>) -> Reloaded {
+    pub(crate) fn reload(&mut self, wanted: &StoreConfig, files: Files) -> Reloaded {
+        let Files { password, identity } = files;
         let mut next = wanted.clone();
         let mut reloaded = Reloaded::default();
         let is_new_password = password != self.configured_password;
         let mut changed = differing(&self.config, wanted);
         if is_new_password && !changed.iter().any(|key| key == "password-file") {
             changed.push("password-file".to_owned());
+        }
+        // A certificate is renewed under the same name.
+        let is_new_identity = identity != self.identity;
+        if is_new_identity && !changed.iter().any(|key| key == "tls") {
+            changed.push("tls".to_owned());
         }
         let fresh = Live::of(wanted, password.clone());
         let mut live = self.live.clone();
@@ -81,10 +100,16 @@ impl Engine {
                 "maxmemory-policy" | "argument-bytes-max" => self.trouble.is_some(),
                 _ => false,
             };
+            let is_other_port = key == "tls"
+                && (wanted.tls.listen != self.config.tls.listen
+                    || wanted.tls.is_on() != self.tls_listener.is_some());
             if is_busy {
                 keep(&mut next, &self.config, &key);
             }
-            if RESTART.contains(&key.as_str()) || is_busy {
+            if is_other_port {
+                next.tls = self.config.tls.clone();
+            }
+            if RESTART.contains(&key.as_str()) || is_busy || is_other_port {
                 reloaded.restart.push(format!("store.{key}"));
                 continue;
             }
@@ -100,6 +125,7 @@ impl Engine {
                 "password-file" if is_new_password => live.password.clone_from(&fresh.password),
                 "acl-pubsub-default" => live.acl_hears_all = fresh.acl_hears_all,
                 "acl-log-entries-max" => live.acl_log_entries_max = fresh.acl_log_entries_max,
+                "tls" if is_new_identity => self.identity.clone_from(&identity),
                 "clients-max" => live.clients_max = fresh.clients_max,
                 "idle-timeout" => live.idle_timeout = fresh.idle_timeout,
                 "client-output-bytes-max" => live.output_bytes_max = fresh.output_bytes_max,

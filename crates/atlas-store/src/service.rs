@@ -19,7 +19,9 @@ use crate::access::Refusals;
 use crate::bugs::Bugs;
 use crate::commands::{Delays, Pause, SlowLog, Untimed};
 use crate::config::{AclPubsubDefault, StoreConfig};
-use crate::engine::{Counts, Engine, LISTENER, Live, MAILBOX, READ_BYTES, Rates, Stopping};
+use crate::engine::{
+    Counts, Engine, LISTENER, Live, MAILBOX, READ_BYTES, Rates, Stopping, TLS_LISTENER,
+};
 use crate::error::Error;
 use crate::expiry::{Expiry, access};
 use crate::flight::Flights;
@@ -32,6 +34,7 @@ use crate::pubsub::PubSub;
 use crate::recovery::{Recovered, recover};
 use crate::snapshot::Snapshots;
 use crate::statistics::{Durability, Statistics, SyncTimes};
+use crate::tls::Identity;
 use crate::transaction::Watches;
 use crate::waiting::Waiting;
 
@@ -43,6 +46,8 @@ pub struct Store {
     mailbox: Mailbox,
     mail: mpsc::Receiver<Mail>,
     listener: TcpListener,
+    tls_listener: Option<TcpListener>,
+    identity: Option<Identity>,
     listen: SocketAddr,
     password: Option<Vec<u8>>,
     disk: Arc<dyn Disk>,
@@ -120,6 +125,14 @@ impl Store {
         let listener =
             atlas_runtime::net::bind(config.listen, "store.listen").map_err(Error::Listen)?;
         let listen = listener.local_addr().map_err(Error::Poll)?;
+        let identity = crate::tls::identity(&config.tls)?;
+        let tls_listener = match identity {
+            None => None,
+            Some(_) => Some(
+                atlas_runtime::net::bind(config.tls.listen, "store.tls.listen")
+                    .map_err(Error::Listen)?,
+            ),
+        };
         let poll = Poll::new().map_err(Error::Poll)?;
         let waker = Waker::new(poll.registry(), MAILBOX).map_err(Error::Poll)?;
         let (mailbox, mail) = Mailbox::new(waker);
@@ -140,6 +153,8 @@ impl Store {
             mailbox,
             mail,
             listener,
+            tls_listener,
+            identity,
             listen,
             password,
             disk,
@@ -154,6 +169,12 @@ impl Store {
     /// Where clients connect: the real port if the configuration said 0.
     pub fn listen(&self) -> SocketAddr {
         self.listen
+    }
+
+    /// Where clients connect that speak TLS, if they can.
+    pub fn tls_listen(&self) -> Option<SocketAddr> {
+        let listener = self.tls_listener.as_ref();
+        listener.and_then(|listener| listener.local_addr().ok())
     }
 
     /// The way in while it serves.
@@ -185,6 +206,13 @@ impl Store {
             .registry()
             .register(&mut listener, LISTENER, Interest::READABLE)
             .map_err(Error::Poll)?;
+        let mut tls_listener = self.tls_listener.map(mio::net::TcpListener::from_std);
+        if let Some(listener) = &mut tls_listener {
+            self.poll
+                .registry()
+                .register(listener, TLS_LISTENER, Interest::READABLE)
+                .map_err(Error::Poll)?;
+        }
         let keyspace = self.recovered.keyspace;
         let configured_password = self.password.clone();
         let live = Live::of(&self.config, self.password);
@@ -210,6 +238,8 @@ impl Store {
             configured_password,
             poll: self.poll,
             listener: Some(listener),
+            tls_listener,
+            identity: self.identity,
             listen: self.listen,
             mailbox: self.mailbox,
             mail: self.mail,

@@ -9,6 +9,7 @@ use mio::Token;
 
 use crate::connection::{Connection, Hold, Io};
 use crate::engine::{CONNECTIONS, Engine, READ_BYTES};
+use crate::stream::Stream;
 
 /// Reads of one socket before others get their turn.
 const ROUNDS_MAX: u32 = 4;
@@ -34,30 +35,53 @@ fn paused_at(connection: &Connection, output_bytes_max: usize) -> usize {
 impl Engine {
     /// Takes new connections in.
     pub(crate) fn accept(&mut self) {
-        self.is_accepting = false;
+        let is_more_plain = self.accept_from(false);
+        let is_more_secured = self.accept_from(true);
+        self.is_accepting = is_more_plain || is_more_secured;
+    }
+
+    /// Takes new connections of one listener in; true if there may be more.
+    fn accept_from(&mut self, is_secured: bool) -> bool {
         for _ in 0..ACCEPTS_MAX {
-            let Some(listener) = &self.listener else {
-                return;
+            let listener = match is_secured {
+                false => &self.listener,
+                true => &self.tls_listener,
             };
-            let (mut stream, address) = match listener.accept() {
+            let Some(listener) = listener else {
+                return false;
+            };
+            let (mut socket, address) = match listener.accept() {
                 Ok(accepted) => accepted,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                 Err(error) => {
                     // Out of descriptors, or a client that has gone again: the next tick tries once more.
                     tracing::debug!(error = error.to_string(), "a connection was not accepted");
-                    self.is_accepting = false;
-                    return;
+                    return false;
                 }
             };
             self.counts.connections += 1;
             if self.connections.len() >= self.live.clients_max {
                 self.counts.rejected += 1;
-                // Best effort: whoever is turned away may have gone.
-                let _ = stream.write(b"-ERR max number of clients reached\r\n");
+                if !is_secured {
+                    // Best effort: whoever is turned away may have gone.
+                    let _ = socket.write(b"-ERR max number of clients reached\r\n");
+                }
                 continue;
             }
             // Answers are whole when they are written: waiting for more would only delay them.
-            let _ = stream.set_nodelay(true);
+            let _ = socket.set_nodelay(true);
+            let stream = match &self.identity {
+                Some(identity) if is_secured => Stream::secured(socket, &identity.server),
+                _ if is_secured => continue,
+                _ => Ok(Stream::plain(socket)),
+            };
+            let stream = match stream {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!(error = error.to_string(), "a TLS session was not begun");
+                    continue;
+                }
+            };
             self.last_client += 1;
             let id = self.last_client;
             let user = Arc::clone(&self.default_user);
@@ -66,21 +90,21 @@ impl Engine {
             let token = Token(entry.key() + CONNECTIONS);
             let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
             let registry = self.poll.registry();
-            if let Err(error) = registry.register(&mut connection.stream, token, interest) {
+            if let Err(error) = registry.register(connection.stream.source(), token, interest) {
                 tracing::warn!(error = error.to_string(), "a connection was not taken in");
                 continue;
             }
             self.by_client.insert(id, entry.key());
             entry.insert(connection);
         }
-        self.is_accepting = true;
+        true
     }
 
     pub(crate) fn ready(&mut self, key: usize, event: &mio::event::Event) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        if event.is_writable() && connection.output.pending() > 0 {
+        if event.is_writable() && connection.has_unsent() {
             self.list(key);
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -136,8 +160,11 @@ impl Engine {
                         connection.is_awaited = false;
                         self.awaited -= 1;
                     }
-                    // A short read is the last one, unless the client has ended its direction.
-                    connection.is_readable = count == scratch.len() || connection.is_ended;
+                    // A short read is the last one, unless the client has ended its direction, or what came was a part
+                    // of what TLS has.
+                    connection.is_readable = count == scratch.len()
+                        || connection.is_ended
+                        || connection.stream.is_secured();
                     self.received(key, &mut scratch[..count]);
                 }
                 Io::Blocked => connection.is_readable = false,
@@ -386,7 +413,29 @@ impl Engine {
         }
         self.by_client.remove(&connection.id);
         // The descriptor is closed right after: epoll forgets it anyway.
-        let _ = self.poll.registry().deregister(&mut connection.stream);
+        let _ = self.poll.registry().deregister(connection.stream.source());
+        connection.stream.say_goodbye();
+    }
+
+    /// Disconnects those who take too long to agree on TLS.
+    pub(crate) fn close_undecided(&mut self) {
+        if self.tls_listener.is_none() {
+            return;
+        }
+        let limit = self.config.tls.handshake_timeout.as_duration();
+        let late: Vec<usize> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| {
+                connection.stream.is_shaking_hands()
+                    && self.now.saturating_duration_since(connection.begun) > limit
+            })
+            .map(|(key, _)| key)
+            .collect();
+        for key in late {
+            tracing::debug!("a client that did not finish its handshake was disconnected");
+            self.close(key);
+        }
     }
 
     pub(crate) fn close_idle(&mut self) {

@@ -153,6 +153,23 @@ pub(super) const TABLE: &[ForeignName] = &[
         "store.password-file",
         "a file that holds the password",
     ),
+    name("tls_port", "store.tls.listen", "an address and a port"),
+    name(
+        "tls_cert_file",
+        "store.tls.certificate-file",
+        "a file as PEM",
+    ),
+    name("tls_key_file", "store.tls.key-file", "a file as PEM"),
+    name(
+        "tls_ca_cert_file",
+        "store.tls.client-ca-file",
+        "a file as PEM",
+    ),
+    name(
+        "tls_auth_clients",
+        "store.tls.client-certificates",
+        "`required` or `optional`; with an empty `client-ca-file` none is asked for",
+    ),
     name(
         "poll_interval",
         "worker.poll-interval",

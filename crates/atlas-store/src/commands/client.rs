@@ -390,7 +390,7 @@ impl Engine {
             connection.id,
             connection.address,
             connection.local,
-            std::os::fd::AsRawFd::as_raw_fd(&connection.stream),
+            std::os::fd::AsRawFd::as_raw_fd(connection.stream.socket()),
             String::from_utf8_lossy(&connection.name),
             age(connection.begun),
             age(connection.used),

@@ -40,6 +40,9 @@ pub(super) fn build(node: &mut Node, data_dir: &Path) -> Result<Store, Error> {
         other => Error::Store(other),
     })?;
     node.listens("store", store.listen());
+    if let Some(address) = store.tls_listen() {
+        node.listens("store-tls", address);
+    }
     Ok(store)
 }
 

@@ -20,5 +20,6 @@ mod store_files;
 mod store_import;
 mod store_keys;
 mod store_refused;
+mod store_tls;
 mod support;
 mod words;
