@@ -82,11 +82,6 @@ const NEXT: &[(&str, &str)] = &[
          geosearch geosearchstore",
     ),
     (
-        "scripts",
-        "eval eval_ro evalsha evalsha_ro fcall fcall_ro function|delete function|dump function|kill
-            function|load function|restore function|stats script",
-    ),
-    (
         "channels of a shard",
         "pubsub|shardchannels pubsub|shardnumsub spublish ssubscribe sunsubscribe",
     ),
@@ -136,6 +131,12 @@ pub fn rows() -> impl Iterator<Item = Row> {
             .or_else(|| listed(NEXT, name).map(Standing::Next))?;
         Some(Row { name, standing })
     })
+}
+
+/// True if Redis has a command of this name.
+pub(crate) fn is_command(name: &[u8]) -> bool {
+    let mut names = NAMES.split_ascii_whitespace();
+    names.any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// The command or subcommand of a whole name.

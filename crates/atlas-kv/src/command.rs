@@ -66,6 +66,7 @@ pub enum Group {
     HyperLogLog,
     List,
     PubSub,
+    Scripting,
     Server,
     Set,
     SortedSet,
@@ -162,8 +163,21 @@ pub enum Handler {
     Read(fn(&View<'_>, &Arguments<'_>, &mut dyn Reply) -> Result<(), Error>),
     /// May change the state.
     Write(fn(&mut Context<'_>, &Arguments<'_>, &mut dyn Reply) -> Result<(), Error>),
+    /// Runs a script.
+    Script(Invocation),
     /// Is about a connection or the node: whoever owns those runs it.
     Service,
+}
+
+/// What the first argument of a command that runs a script is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Invocation {
+    /// The script's source.
+    Source,
+    /// Its SHA-1.
+    Sha,
+    /// A function's name.
+    Function,
 }
 
 /// How a blocking command waits.
@@ -261,6 +275,31 @@ impl Command {
             summary,
             keys: Keys::FIRST,
             handler: Handler::Write(handler),
+            would_write: None,
+            blocking: None,
+            subcommands: &[],
+        }
+    }
+
+    /// A command that runs a script, with the fields that all have the same.
+    pub const fn script(
+        name: &'static str,
+        arity: i16,
+        group: Group,
+        since: &'static str,
+        summary: &'static str,
+        invocation: Invocation,
+    ) -> Self {
+        Self {
+            number: 0,
+            name,
+            arity,
+            flags: Flags::NOSCRIPT,
+            group,
+            since,
+            summary,
+            keys: Keys::None,
+            handler: Handler::Script(invocation),
             would_write: None,
             blocking: None,
             subcommands: &[],
@@ -402,6 +441,7 @@ static FAMILIES: &[&[Command]] = &[
     crate::list::COMMANDS,
     crate::list::MOVING,
     crate::list::WAITING,
+    crate::script::COMMANDS,
     crate::service::COMMANDS,
     crate::set::COMMANDS,
     crate::sorted_set::COMMANDS,

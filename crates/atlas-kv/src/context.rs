@@ -26,6 +26,8 @@ pub struct Context<'a> {
     /// True while a client that waited is being served: what would be an error for its command may be no reason to wake
     /// it.
     pub(crate) is_serving: bool,
+    /// A script runs the command.
+    pub(crate) is_scripted: bool,
     /// The command that runs.
     pub(crate) command: &'static Command,
 }
@@ -78,6 +80,7 @@ impl Context<'_> {
             now_ms: self.now_ms,
             access: Some(self.access),
             seed: 0,
+            is_scripted: self.is_scripted,
         }
     }
 

@@ -94,12 +94,60 @@ pub struct Effects {
     pub dirty: u64,
     /// Keys that were removed because their time had come.
     pub expired: u64,
+    /// Messages that scripts published.
+    pub published: Vec<Message>,
+    /// Lines that scripts told to the log.
+    pub logs: Vec<Log>,
+    /// What is to be counted of the commands that scripts ran.
+    pub tallies: Vec<Tally>,
     /// Waiting clients that were answered, by the number of their wait; the others of the record still wait.
     pub served: Vec<u64>,
     /// Users were made, changed or removed.
     pub users: bool,
     /// What was large and is not needed any more: to be dropped where it delays nobody.
     pub garbage: Garbage,
+}
+
+/// A message that a script published.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Message {
+    /// Where it is sent.
+    pub channel: Box<[u8]>,
+    /// What is sent.
+    pub text: Box<[u8]>,
+}
+
+/// A line that a script told to the log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Log {
+    /// How much it matters: 0 to find errors, 1 told in detail, 2 to be noted, 3 a warning.
+    pub level: u8,
+    /// The line.
+    pub line: Vec<u8>,
+}
+
+/// What scripts did with one command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Tally {
+    /// The command's number.
+    pub command: u16,
+    /// How often it was run.
+    pub calls: u64,
+    /// How often it was refused before it was run.
+    pub rejected: u64,
+    /// How often it was run and answered with an error.
+    pub failed: u64,
+}
+
+impl Tally {
+    pub(crate) fn of(command: &crate::Command) -> Self {
+        Self {
+            command: command.number,
+            calls: 0,
+            rejected: 0,
+            failed: 0,
+        }
+    }
 }
 
 /// Values that are not needed any more.
@@ -144,6 +192,9 @@ impl Effects {
         self.expired = 0;
         self.served.clear();
         self.users = false;
+        self.published.clear();
+        self.logs.clear();
+        self.tallies.clear();
         self.garbage.0.clear();
     }
 }

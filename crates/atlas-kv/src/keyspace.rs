@@ -11,6 +11,7 @@ use crate::effects::{Change, Class, Effects, Garbage, Interest, Waste};
 use crate::entry::Entry;
 use crate::lookups::Lookups;
 use crate::random::Random;
+use crate::script::{Libraries, Occasion, ScriptCache, Scripts, Terms, Watch};
 use crate::settings::{self, Access, Settings};
 use crate::slice::Slice;
 use crate::snapshot::{Owing, Walk};
@@ -63,7 +64,6 @@ pub trait Answers {
 ///
 /// [`Keyspace::apply`] is the only way to change what clients see; what it does depends on nothing but the state and its
 /// arguments. [`Keyspace::read`] answers what changes nothing.
-#[derive(Debug)]
 pub struct Keyspace {
     pub(crate) databases: Vec<Database>,
     pub(crate) settings: Settings,
@@ -73,6 +73,24 @@ pub struct Keyspace {
     pub(crate) clock_ms: i64,
     pub(crate) dice: Dice,
     pub(crate) lookups: Lookups,
+    pub(crate) scripts: ScriptCache,
+    pub(crate) libraries: Libraries,
+    /// What runs scripts; not here while one runs.
+    pub(crate) engine: Option<Box<dyn Scripts>>,
+    /// Who looks at them meanwhile.
+    pub(crate) watch: Option<Box<dyn Watch>>,
+}
+
+impl std::fmt::Debug for Keyspace {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Keyspace")
+            .field("databases", &self.databases)
+            .field("settings", &self.settings)
+            .field("clock_ms", &self.clock_ms)
+            .field("libraries", &self.libraries)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Keyspace {
@@ -81,12 +99,25 @@ impl Keyspace {
         Self {
             databases: (0..databases.max(1)).map(Database::new).collect(),
             settings,
+            ..Self::hollow()
+        }
+    }
+
+    /// What stands in the place of a state that a script holds; nothing is to be done with it, and it costs nothing.
+    pub(crate) fn hollow() -> Self {
+        Self {
+            databases: Vec::new(),
+            settings: Settings::default(),
             users: Users::default(),
             slice: Slice::new(),
             walk: None,
             clock_ms: 0,
             dice: Dice::new(),
             lookups: Lookups::default(),
+            scripts: ScriptCache::default(),
+            libraries: Libraries::default(),
+            engine: None,
+            watch: None,
         }
     }
 
@@ -159,6 +190,7 @@ impl Keyspace {
             now_ms: moment.now_ms.max(self.clock_ms),
             access: is_use.then(|| self.settings.access.of_now(moment.now_ms)),
             seed: moment.seed,
+            is_scripted: false,
         }
     }
 
@@ -175,7 +207,7 @@ impl Keyspace {
     ) -> Result<(), Error> {
         match command.handler {
             Handler::Read(read) => read(&self.view(moment, true), arguments, reply),
-            Handler::Write(_) | Handler::Service => {
+            Handler::Write(_) | Handler::Script(_) | Handler::Service => {
                 Err(Error::fixed("ERR this command does not only read"))
             }
         }
@@ -192,11 +224,27 @@ impl Keyspace {
         answers: &mut dyn Answers,
         effects: &mut Effects,
     ) {
+        let terms = &Terms::default();
+        let occasion = Occasion { moment, terms };
+        self.apply_on(occasion, arguments, waiters, answers, effects);
+    }
+
+    /// As [`Self::apply`], with what the record says about scripts.
+    pub fn apply_on(
+        &mut self,
+        occasion: Occasion<'_>,
+        arguments: &Arguments<'_>,
+        waiters: &[Waiter<'_>],
+        answers: &mut dyn Answers,
+        effects: &mut Effects,
+    ) {
+        let moment = occasion.moment;
         self.clock_ms = self.clock_ms.max(moment.now_ms);
         let mut random = Random::new(moment.seed);
         match command::resolve(arguments) {
             _ if transaction::is_transaction(arguments) => {
-                self.apply_transaction(moment, arguments, &mut random, answers, effects);
+                let random = &mut random;
+                self.apply_transaction(occasion, arguments, random, answers, effects);
             }
             _ if settings::is_change(arguments) => match self.settings.changed(arguments) {
                 Ok(settings) => {
@@ -216,6 +264,11 @@ impl Keyspace {
                 Err(error) => answers.client().error(&error.to_string()),
             },
             Err(error) => answers.client().error(&error.to_string()),
+            Ok(command) if matches!(command.handler, Handler::Script(_)) => {
+                let reply = answers.client();
+                let random = &mut random;
+                self.apply_script(command, occasion, arguments, random, reply, effects);
+            }
             Ok(command) => {
                 let mut context =
                     self.context(command, moment.database, random.clone(), false, effects);
@@ -252,6 +305,19 @@ impl Keyspace {
         reply: &mut dyn Reply,
         effects: &mut Effects,
     ) -> Result<(), Error> {
+        self.answer_to(false, command, moment, arguments, reply, effects)
+    }
+
+    /// As [`Self::answer`], to a script or to a client.
+    pub(crate) fn answer_to(
+        &mut self,
+        is_scripted: bool,
+        command: &'static Command,
+        moment: Moment,
+        arguments: &Arguments<'_>,
+        reply: &mut dyn Reply,
+        effects: &mut Effects,
+    ) -> Result<(), Error> {
         match command.handler {
             Handler::Read(read) => read(&self.view(moment, true), arguments, reply),
             Handler::Write(write) => {
@@ -260,9 +326,12 @@ impl Keyspace {
                 let mut context = self.context(command, moment.database, random, false, effects);
                 context.now_ms = now_ms;
                 context.access = context.keyspace.settings.access.of_now(now_ms);
+                context.is_scripted = is_scripted;
                 write(&mut context, arguments, reply)
             }
-            Handler::Service => Err(Error::fixed("ERR this command has no effect on keys")),
+            Handler::Script(_) | Handler::Service => {
+                Err(Error::fixed("ERR this command has no effect on keys"))
+            }
         }
     }
 
@@ -333,7 +402,8 @@ impl Keyspace {
             .map_or_else(Vec::new, |held| held.due(now_ms, count_max))
     }
 
-    /// A hash of all that commands can see: databases, keys in their order, values, expiries, the clock, users.
+    /// A hash of all that commands can see: databases, keys in their order, values, expiries, the clock, users, scripts and
+    /// libraries.
     pub fn state_hash(&self) -> u128 {
         let mut digest = Digest::new();
         digest.integer(self.clock_ms as u64);
@@ -346,6 +416,8 @@ impl Keyspace {
             }
         }
         self.users.digest(&mut digest);
+        self.scripts.digest(&mut digest);
+        self.libraries.digest(&mut digest);
         digest.finish()
     }
 
@@ -415,6 +487,7 @@ impl Keyspace {
             database,
             random,
             is_serving,
+            is_scripted: false,
             command,
         }
     }
@@ -433,16 +506,19 @@ impl Keyspace {
 }
 
 impl Context<'_> {
-    /// Runs a command and answers; where it would have to wait the answer is nothing.
-    pub(crate) fn run(&mut self, arguments: &Arguments<'_>, reply: &mut dyn Reply) {
+    /// Runs a command and answers; where it would have to wait the answer is nothing. False if the answer is an error.
+    pub(crate) fn run(&mut self, arguments: &Arguments<'_>, reply: &mut dyn Reply) -> bool {
         let result = match self.command.handler {
             Handler::Read(read) => read(&self.view(), arguments, reply),
             Handler::Write(write) => write(self, arguments, reply),
-            Handler::Service => Err(Error::fixed("ERR this command has no effect on keys")),
+            Handler::Script(_) | Handler::Service => {
+                Err(Error::fixed("ERR this command has no effect on keys"))
+            }
         };
-        if let Err(error) = result {
-            self.command.answer_error(&error, reply);
+        if let Err(error) = &result {
+            self.command.answer_error(error, reply);
         }
+        !matches!(result, Err(error) if error != Error::WouldBlock)
     }
 
     /// Runs the command of a client that waits; false if it is to go on waiting.

@@ -47,6 +47,15 @@ pub(crate) fn digits(bytes: &[u8]) -> Option<u64> {
     })
 }
 
+/// A double as C's `%.17g` prints it: what a script's number is as an argument.
+pub fn printed_double(value: f64) -> String {
+    // Whole numbers are what there mostly is.
+    if value.abs() < 1e15 && value.trunc() == value && (value != 0.0 || value.is_sign_positive()) {
+        return (value as i64).to_string();
+    }
+    String::from_utf8_lossy(DoubleText::new(value).as_bytes()).into_owned()
+}
+
 /// An integer's decimal form, without an allocation.
 #[derive(Debug)]
 pub(crate) struct Decimal {

@@ -6,6 +6,7 @@
 //! there before anything is made of it, nothing nests, and whatever does not fit exactly is refused.
 
 pub(crate) mod file;
+mod functions;
 mod input;
 mod lzf;
 mod output;
@@ -23,6 +24,7 @@ use crate::slice::Slice;
 use crate::sorted_set::SortedSet;
 use crate::value::{Object, Value, ValueRef};
 
+pub(crate) use functions::{dump_functions, restore_functions};
 use input::Input;
 
 /// The version written: the first with sorted sets in binary.

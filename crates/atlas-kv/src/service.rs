@@ -56,7 +56,9 @@ pub(crate) static COMMANDS: &[Command] = &[
     )
     .and(OPEN),
     connection("client", -2, "2.4.0", "Commands about connections.").subcommands(CLIENT),
-    connection("echo", 2, "1.0.0", "Answers its argument.").and(Flags::FAST),
+    connection("echo", 2, "1.0.0", "Answers its argument.")
+        .and(Flags::FAST)
+        .without(Flags::NOSCRIPT),
     connection(
         "hello",
         -1,
@@ -65,7 +67,8 @@ pub(crate) static COMMANDS: &[Command] = &[
     )
     .and(OPEN),
     connection("ping", -1, "1.0.0", "Answers that the server is there.")
-        .and(Flags::FAST.union(Flags::SUBSCRIBED)),
+        .and(Flags::FAST.union(Flags::SUBSCRIBED))
+        .without(Flags::NOSCRIPT),
     connection("quit", -1, "1.0.0", "Closes the connection.").and(OPEN.union(Flags::SUBSCRIBED)),
     connection(
         "reset",
@@ -74,7 +77,9 @@ pub(crate) static COMMANDS: &[Command] = &[
         "Makes the connection as it was when it began.",
     )
     .and(OPEN.union(Flags::SUBSCRIBED)),
-    connection("select", 2, "1.0.0", "Chooses the connection's database.").and(Flags::FAST),
+    connection("select", 2, "1.0.0", "Chooses the connection's database.")
+        .and(Flags::FAST)
+        .without(Flags::NOSCRIPT),
     server(
         "bgrewriteaof",
         1,
@@ -89,13 +94,6 @@ pub(crate) static COMMANDS: &[Command] = &[
     server("debug", -2, "1.0.0", "Commands for tests.")
         .and(ADMIN)
         .subcommands(DEBUG),
-    server(
-        "function",
-        -2,
-        "7.0.0",
-        "Commands about functions, of which there are none yet.",
-    )
-    .subcommands(FUNCTION),
     server("info", -1, "1.0.0", "Tells about the server.").and(Flags::DANGEROUS),
     server(
         "lastsave",
@@ -122,7 +120,9 @@ pub(crate) static COMMANDS: &[Command] = &[
         .and(ADMIN)
         .and(Flags::NO_MULTI),
     server("slowlog", -2, "2.2.12", "Commands about slow commands.").subcommands(SLOWLOG),
-    server("time", 1, "2.6.0", "Tells the server's time.").and(Flags::FAST),
+    server("time", 1, "2.6.0", "Tells the server's time.")
+        .and(Flags::FAST)
+        .without(Flags::NOSCRIPT),
     Command::service(
         "wait",
         3,
@@ -160,7 +160,9 @@ pub(crate) static COMMANDS: &[Command] = &[
         "Listens to channels by patterns.",
     )
     .and(PUBSUB),
-    pubsub("publish", 3, "2.0.0", "Sends a message to a channel.").and(Flags::FAST),
+    pubsub("publish", 3, "2.0.0", "Sends a message to a channel.")
+        .and(Flags::FAST.union(Flags::MAY_REPLICATE))
+        .without(Flags::NOSCRIPT),
     pubsub("pubsub", -2, "2.8.0", "Commands about channels.")
         .without(Flags::PUBSUB)
         .subcommands(PUBSUB_COMMANDS),
@@ -284,12 +286,6 @@ const DEBUG: &[Command] = &[
     )
     .and(ADMIN),
     server("sleep", 3, "1.0.0", "Does nothing for some seconds.").and(ADMIN),
-];
-
-const FUNCTION: &[Command] = &[
-    server("flush", -2, "7.0.0", "Removes all functions."),
-    server("help", 2, "7.0.0", "Tells about the subcommands."),
-    server("list", -2, "7.0.0", "Tells about functions."),
 ];
 
 const LATENCY: &[Command] = &[

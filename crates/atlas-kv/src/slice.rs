@@ -59,6 +59,10 @@ pub(crate) mod kind {
     pub(crate) const OBJECT: u16 = 3;
     /// The users, where they are not those that a store begins with.
     pub(crate) const USERS: u16 = 4;
+    /// A script.
+    pub(crate) const SCRIPT: u16 = 5;
+    /// A library of functions.
+    pub(crate) const LIBRARY: u16 = 6;
 }
 
 /// The state of the snapshot in the making: the epoch, and the blocks that wait to be taken.

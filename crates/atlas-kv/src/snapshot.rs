@@ -51,6 +51,13 @@ impl Keyspace {
         if let Some(users) = self.users.encode() {
             self.slice.emit(kind::USERS, users);
         }
+        // Scripts and libraries are few beside the keys: all of them at once.
+        for script in self.scripts.encode() {
+            self.slice.emit(kind::SCRIPT, script);
+        }
+        for library in self.libraries.encode() {
+            self.slice.emit(kind::LIBRARY, library);
+        }
         self.walk = Some(Walk {
             database: 0,
             part: 0,
@@ -244,6 +251,8 @@ impl Loading {
                 };
                 held.load_page(&mut reader)?;
             }
+            (kind::SCRIPT, Some(keyspace)) => keyspace.scripts.decode(&mut reader)?,
+            (kind::LIBRARY, Some(keyspace)) => keyspace.libraries.decode(&mut reader)?,
             _ => return Err(LoadError::Unknown { kind: block_kind }),
         }
         if reader.is_empty() {

@@ -7,7 +7,8 @@ use crate::command::{self, Handler};
 use crate::keyspace::{Answers, Keyspace, Moment};
 use crate::number;
 use crate::random::Random;
-use crate::{ArgumentBuffer, Arguments, Effects, Error};
+use crate::script::{Occasion, Terms, Tried};
+use crate::{ArgumentBuffer, Arguments, Effects};
 
 /// The name that stands first in the record of a transaction.
 pub const NAME: &[u8] = b"EXEC";
@@ -59,13 +60,13 @@ impl Keyspace {
     /// Runs the commands of a transaction, each seeing what those before it did.
     pub(crate) fn apply_transaction(
         &mut self,
-        moment: Moment,
+        occasion: Occasion<'_>,
         arguments: &Arguments<'_>,
         random: &mut Random,
         answers: &mut dyn Answers,
         effects: &mut Effects,
     ) {
-        let mut database = moment.database;
+        let mut database = occasion.moment.database;
         answers.client().array(queued(arguments).count());
         for (position, command_arguments) in queued(arguments).enumerate() {
             if command_arguments.is_empty() {
@@ -79,6 +80,15 @@ impl Keyspace {
             }
             match command::resolve(&command_arguments) {
                 Err(error) => answers.client().error(&error.to_string()),
+                Ok(command) if matches!(command.handler, Handler::Script(_)) => {
+                    let moment = Moment {
+                        database,
+                        ..occasion.moment
+                    };
+                    let occasion = Occasion { moment, ..occasion };
+                    let (arguments, reply) = (&command_arguments, answers.client());
+                    self.apply_script(command, occasion, arguments, random, reply, effects);
+                }
                 Ok(command) => {
                     let mut context =
                         self.context(command, database, random.clone(), false, effects);
@@ -89,16 +99,18 @@ impl Keyspace {
         }
     }
 
-    /// Answers a transaction whose commands only read, without a record.
+    /// Answers a transaction whose commands only read, without a record; scripts in it are tried.
     ///
     /// # Errors
-    /// If a command in it may write; what was answered by then is to be thrown away.
+    /// What came of a script that does not only read; what was answered by then is to be thrown away.
     pub fn read_transaction(
-        &self,
+        &mut self,
+        terms: &Terms,
         moment: Moment,
         arguments: &Arguments<'_>,
         answers: &mut dyn Answers,
-    ) -> Result<(), Error> {
+        effects: &mut Effects,
+    ) -> Result<(), Tried> {
         let mut moment = moment;
         answers.client().array(queued(arguments).count());
         for (position, command_arguments) in queued(arguments).enumerate() {
@@ -116,8 +128,15 @@ impl Keyspace {
                     Ok(command) => command,
                 };
                 let read = match command.handler {
-                    Handler::Write(_) => {
-                        Err(Error::fixed("ERR this transaction does not only read"))
+                    Handler::Write(_) => return Err(Tried::WouldWrite),
+                    Handler::Script(_) => {
+                        let (arguments, reply) = (&command_arguments, answers.client());
+                        let tried =
+                            self.try_script(command, moment, arguments, terms, reply, effects);
+                        if tried != Tried::Answered {
+                            return Err(tried);
+                        }
+                        Ok(())
                     }
                     _ => self.read(command, moment, &command_arguments, answers.client()),
                 };
@@ -200,7 +219,10 @@ mod tests {
 
         let mut side = Side(Collected::default());
         let reads = self::record(&[&["get", "a"], &["select", "1"], &["get", "a"]]);
-        let read = keyspace.read_transaction(moment, &reads.arguments(), &mut side);
+        let effects = &mut Effects::default();
+        let terms = Terms::default();
+        let read =
+            keyspace.read_transaction(&terms, moment, &reads.arguments(), &mut side, effects);
         read.unwrap();
         let expected = vec![Answer::bulk("1"), Answer::Simple("OK".into()), Answer::Null];
         assert_eq!(side.0.into_answers(), vec![Answer::Array(expected)]);

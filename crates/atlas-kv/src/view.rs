@@ -16,6 +16,8 @@ pub struct View<'a> {
     pub(crate) access: Option<u32>,
     /// For commands that pick at random.
     pub(crate) seed: u64,
+    /// A script asks: what has no order of its own is put into one.
+    pub(crate) is_scripted: bool,
 }
 
 impl<'a> View<'a> {

@@ -1,7 +1,8 @@
 //! Lua 5.1 as Redis scripts know it, in a sandbox that counts.
 //!
 //! A [`Sandbox`] compiles text to functions ([`Sandbox::load`]) and calls them ([`Sandbox::call`]) with so much
-//! [`Fuel`]; what scripts see besides Lua (`redis`, `KEYS`, `ARGV`) its owner sets in [`Sandbox::globals`].
+//! [`Fuel`]; what scripts see besides Lua (`redis`, `KEYS`, `ARGV`) its owner sets in [`Sandbox::globals`]. An [`Engine`]
+//! is that owner: it runs the scripts of a keyspace.
 //!
 //! Invariants:
 //! - A script ends: everything it does burns fuel, what it does is interrupted once an interval, and once stopped it is
@@ -13,14 +14,19 @@
 //! What is closed and how: `docs/design/lua.md`.
 
 mod arguments;
+mod convert;
+mod engine;
 mod error;
+mod functions;
 mod libraries;
 mod limits;
 mod meter;
 mod number;
 mod random;
+mod redis;
 mod sandbox;
 
+pub use engine::Engine;
 pub use error::{Error, Thrown};
 pub use limits::{BYTES_PER_FUEL, Fuel, Limits, Verdict};
 pub use sandbox::{Sandbox, throw};

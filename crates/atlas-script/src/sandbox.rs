@@ -15,6 +15,7 @@ use crate::meter::{Meter, Stop};
 
 mod environment;
 mod load;
+mod owner;
 mod thrown;
 
 pub use thrown::throw;
@@ -155,7 +156,8 @@ impl Sandbox {
     /// # Errors
     /// If there is no memory for it.
     pub fn refuel(&self, fuel: Fuel) -> Result<(), Error> {
-        self.state.meter.refuel(fuel);
+        // What is done here is not the script's: the hook of the run before may still count it.
+        self.state.meter.refuel(Fuel::UNLIMITED);
         self.state.collected_bytes.set(0);
         self.environment.reset()?;
         // Set anew each time: Lua counts down to the next call of the hook, and where it stands must not depend on what
@@ -169,6 +171,7 @@ impl Sandbox {
             collect_under_pressure(lua, &state)?;
             Ok(VmState::Continue)
         })?;
+        self.state.meter.refuel(fuel);
         Ok(())
     }
 

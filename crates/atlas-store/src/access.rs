@@ -241,6 +241,7 @@ impl Engine {
             waits: Vec::new(),
             services: &[],
             service_bytes: &[],
+            scripted: None,
         };
         let index = self.next_index;
         self.propose(&proposal, &[]);

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
+use atlas_kv::script::{Occasion, Terms, is_scripted};
 use atlas_kv::{
     Answers, ArgumentBuffer, Arguments, Discard, Effects, Moment, Reply, Waiter, transaction,
 };
@@ -11,12 +12,13 @@ use atlas_wal::Kind;
 use slab::Slab;
 
 use crate::commands::{EVICT, EXPIRE};
-use crate::connection::{Connection, Hold};
+use crate::connection::{Connection, Hold, Output};
 use crate::door::Proposal;
 use crate::engine::Engine;
 use crate::flight::{Entry, Flight, Step};
 use crate::log::Trouble;
 use crate::recovery::described;
+use crate::scripts::Scripted;
 use crate::sockets::WARMED_MAX;
 use crate::waiting::Waiting;
 
@@ -28,11 +30,16 @@ struct Outputs<'a> {
     /// Answers of a transaction's commands that are not about keys.
     services: &'a [(u32, u32, std::ops::Range<u32>)],
     bytes: &'a [u8],
+    /// The client's output while its connection is with whoever looks at scripts.
+    own: Option<&'a mut Output>,
     nobody: Discard,
 }
 
 impl Answers for Outputs<'_> {
     fn client(&mut self) -> &mut dyn Reply {
+        if let Some(own) = &mut self.own {
+            return *own;
+        }
         match self.client.and_then(|key| self.connections.get_mut(key)) {
             Some(connection) => &mut connection.output,
             None => &mut self.nobody,
@@ -56,11 +63,17 @@ impl Answers for Outputs<'_> {
             .iter()
             .find(|(_, at, _)| *at as usize == position)
             .and_then(|(_, _, range)| self.bytes.get(range.start as usize..range.end as usize));
-        if let Some(connection) = self.client.and_then(|key| self.connections.get_mut(key)) {
-            match answer {
-                Some(answer) => connection.output.bytes.extend_from_slice(answer),
-                None => connection.output.null(),
-            }
+        let output = match &mut self.own {
+            Some(own) => Some(&mut **own),
+            None => self
+                .client
+                .and_then(|key| self.connections.get_mut(key))
+                .map(|connection| &mut connection.output),
+        };
+        match (output, answer) {
+            (Some(output), Some(answer)) => output.bytes.extend_from_slice(answer),
+            (Some(output), None) => output.null(),
+            (None, _) => {}
         }
     }
 }
@@ -70,6 +83,9 @@ impl Engine {
     pub(crate) fn land(&mut self, number: u64) {
         while let Some(flight) = self.flights.take(number) {
             for (at, entry) in flight.entries.iter().enumerate() {
+                if self.is_abandoned {
+                    return;
+                }
                 if at % WARMED_MAX == 0 {
                     self.warm(&flight, at);
                 }
@@ -215,6 +231,7 @@ impl Engine {
                 protocol: entry.protocol,
                 services: &services[first..last],
                 bytes: &flight.bytes,
+                scripted: entry.scripted,
             };
             self.apply(kind, moment, &arguments, &waiters, &target);
             if kind == Kind::Command
@@ -250,8 +267,14 @@ impl Engine {
                     let services = &flight.service_answers;
                     let first = services.partition_point(|(entry, ..)| *entry < at);
                     let last = services.partition_point(|(entry, ..)| *entry <= at);
+                    // Scripts in it say that they do not write.
+                    let terms = Terms {
+                        user: engine.restricted(key),
+                        ..Terms::default()
+                    };
                     engine.read_transaction_now(
                         key,
+                        &terms,
                         moment,
                         &arguments,
                         &services[first..last],
@@ -263,28 +286,49 @@ impl Engine {
         });
     }
 
-    /// Answers a transaction that only reads.
+    /// Answers a transaction that only reads; false if a script in it would write: what was answered does not count then.
     pub(crate) fn read_transaction_now(
         &mut self,
         key: usize,
+        terms: &Terms,
         moment: Moment,
         arguments: &Arguments<'_>,
         services: &[(u32, u32, std::ops::Range<u32>)],
         bytes: &[u8],
-    ) {
+    ) -> bool {
+        let is_scripted = is_scripted(arguments);
+        let mut own = None;
+        if is_scripted {
+            let client = self.connections.get_mut(key);
+            own = client.map(|connection| std::mem::take(&mut connection.output));
+            self.enter_script(Some(key), arguments);
+        }
         let mut outputs = Outputs {
             connections: &mut self.connections,
             waiting: &self.waiting,
             client: Some(key),
             services,
             bytes,
+            own: own.as_mut(),
             nobody: Discard,
         };
-        // The door looked: none of its commands may write.
-        let _ = self
-            .keyspace
-            .read_transaction(moment, arguments, &mut outputs);
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.clear();
+        let read =
+            self.keyspace
+                .read_transaction(terms, moment, arguments, &mut outputs, &mut effects);
+        if is_scripted {
+            self.leave_script();
+            if let (Some(own), Some(connection)) = (own, self.connections.get_mut(key)) {
+                connection.output = own;
+            }
+            if read.is_ok() {
+                self.after_scripts(&mut effects);
+            }
+        }
+        self.effects = effects;
         self.list(key);
+        read.is_ok()
     }
 
     /// Notes that one step of a connection is done.
@@ -329,6 +373,7 @@ impl Engine {
             protocol: entry.protocol,
             services: proposal.services,
             bytes: proposal.service_bytes,
+            scripted: proposal.scripted,
         };
         if proposal.waits.is_empty() {
             self.apply(proposal.kind, moment, &arguments, &[], &target);
@@ -369,21 +414,33 @@ impl Engine {
             .client
             .and_then(|key| self.connections.get_mut(key))
             .map(|connection| std::mem::replace(&mut connection.output.protocol, target.protocol));
+        let terms = target.scripted.unwrap_or_default().terms();
+        let mut own = None;
+        if target.scripted.is_some() {
+            let client = target.client.and_then(|key| self.connections.get_mut(key));
+            own = client.map(|connection| std::mem::take(&mut connection.output));
+            self.enter_script(target.client, arguments);
+        }
         let mut outputs = Outputs {
             connections: &mut self.connections,
             waiting: &self.waiting,
             client: target.client,
             services: target.services,
             bytes: target.bytes,
+            own: own.as_mut(),
             nobody: Discard,
+        };
+        let occasion = Occasion {
+            moment,
+            terms: &terms,
         };
         // Commands are timed where they are answered.
         let began = matches!(kind, Kind::Expire | Kind::Evict).then(Instant::now);
         let applied = catch_unwind(AssertUnwindSafe(|| {
             apply_record(
                 &mut self.keyspace,
+                occasion,
                 kind,
-                moment,
                 arguments,
                 waiters,
                 &mut outputs,
@@ -397,6 +454,15 @@ impl Engine {
                 "applying a record panicked; if it does so again at the next start, `atlas store skip INDEX` gets past it"
             );
             resume_unwind(panic);
+        }
+        if target.scripted.is_some() {
+            self.leave_script();
+            if let (Some(own), Some(key)) = (own, target.client)
+                && let Some(connection) = self.connections.get_mut(key)
+            {
+                connection.output = own;
+            }
+            self.after_scripts(&mut effects);
         }
         if let (Some(key), Some(protocol)) = (target.client, protocol_now) {
             if let Some(connection) = self.connections.get_mut(key) {
@@ -449,6 +515,7 @@ struct Target<'a> {
     protocol: Protocol,
     services: &'a [(u32, u32, std::ops::Range<u32>)],
     bytes: &'a [u8],
+    scripted: Option<Scripted>,
 }
 
 fn waiters<'a>(flight: &'a Flight, entry: &Entry, waiting: &Waiting) -> Vec<Waiter<'a>> {
@@ -476,13 +543,14 @@ fn waiters<'a>(flight: &'a Flight, entry: &Entry, waiting: &Waiting) -> Vec<Wait
 /// Applies a record of any kind: the same for a record that was just made and for one that is read back.
 pub(crate) fn apply_record(
     keyspace: &mut atlas_kv::Keyspace,
+    occasion: Occasion<'_>,
     kind: Kind,
-    moment: Moment,
     arguments: &Arguments<'_>,
     waiters: &[Waiter<'_>],
     answers: &mut dyn Answers,
     effects: &mut Effects,
 ) {
+    let moment = occasion.moment;
     match kind {
         Kind::Command => {
             debug_assert!(
@@ -490,7 +558,7 @@ pub(crate) fn apply_record(
                     || transaction::queued(arguments).next().is_some(),
                 "a transaction without commands is not logged"
             );
-            keyspace.apply(moment, arguments, waiters, answers, effects);
+            keyspace.apply_on(occasion, arguments, waiters, answers, effects);
         }
         Kind::Serve => keyspace.serve(moment, waiters, answers, effects),
         Kind::Expire => {

@@ -10,6 +10,7 @@ mod info;
 mod latency;
 mod observed;
 mod pubsub;
+mod scripts;
 mod server;
 mod transactions;
 
@@ -78,11 +79,7 @@ impl Engine {
             "command" => engine.command(key, command, request),
             "config" => engine.configure(key, command, request),
             "debug" => engine.debug(key, request),
-            "function" => match command.name {
-                "flush" => engine.with_output(key, |output| output.ok()),
-                "list" => engine.with_output(key, |output| output.array(0)),
-                _ => engine.help(key, "FUNCTION", &["FLUSH [ASYNC|SYNC]", "LIST"]),
-            },
+            "script" | "function" => engine.about_scripts(key, root, command),
             "module" => match command.name {
                 // Nothing is loaded into the process.
                 "list" => engine.with_output(key, |output| output.array(0)),

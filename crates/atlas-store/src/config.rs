@@ -74,6 +74,12 @@ pub struct StoreConfig {
     pub slowlog_longer_than: TimeSpan,
     /// How many commands `SLOWLOG` keeps.
     pub slowlog_entries_max: u32,
+    /// A script that runs for longer lets other clients be answered with `BUSY`, and may be killed if it has not written.
+    /// 0s: never.
+    pub busy_reply_threshold: TimeSpan,
+    /// How much a script that writes may do in all, counted in instructions of Lua's machine, some 100 to 200 million a
+    /// second: beyond that it ends with an error, and what it has written stays. Before it writes, `SCRIPT KILL` ends it.
+    pub script_fuel: u64,
     /// Clients that speak TLS.
     pub tls: TlsConfig,
 }
@@ -157,6 +163,8 @@ impl Default for StoreConfig {
             notify_keyspace_events: String::new(),
             slowlog_longer_than: TimeSpan::from_millis(10),
             slowlog_entries_max: 128,
+            busy_reply_threshold: TimeSpan::from_secs(5),
+            script_fuel: 10_000_000_000,
             tls: TlsConfig::default(),
         }
     }

@@ -13,6 +13,7 @@ use crate::blocking::may_wait;
 use crate::connection::{Answered, Hold};
 use crate::engine::Engine;
 use crate::flight::{Entry, Step};
+use crate::scripts::Scripted;
 
 /// The term of a node that is alone.
 const TERM: u64 = 1;
@@ -44,6 +45,8 @@ pub(crate) struct Proposal<'a> {
     /// Of a transaction, the answers of commands that are not about keys: (0, position, range of the bytes).
     pub(crate) services: &'a [(u32, u32, Range<u32>)],
     pub(crate) service_bytes: &'a [u8],
+    /// What it says about the scripts in it, if it has any.
+    pub(crate) scripted: Option<Scripted>,
 }
 
 impl Engine {
@@ -108,7 +111,7 @@ impl Engine {
             }
             return;
         }
-        if self.pause.until().is_some() && self.is_paused(key, command) {
+        if self.pause.until().is_some() && self.is_paused(key, command, &arguments) {
             self.hold(key, Hold::Paused(ArgumentBuffer::from(arguments)));
             return;
         }
@@ -120,6 +123,7 @@ impl Engine {
             }
             Handler::Read(_) => self.read_command(key, command, request),
             Handler::Write(_) => self.write_command(key, command, request),
+            Handler::Script(_) => self.script_command(key, command, request),
             Handler::Service => self.service(key, command, request),
         }
         if self.counts.errors != errors {
@@ -136,13 +140,14 @@ impl Engine {
         }
     }
 
-    fn is_paused(&self, key: usize, command: &Command) -> bool {
+    fn is_paused(&self, key: usize, command: &Command, arguments: &Arguments<'_>) -> bool {
         let transaction = self
             .connections
             .get(key)
             .and_then(|connection| connection.transaction.as_ref());
         let exec_writes = transaction.is_some_and(|transaction| transaction.is_pausable);
-        self.pause.holds(command, exec_writes, self.now)
+        let writes = self.counts_as_write(command, arguments);
+        self.pause.holds(command, writes, exec_writes, self.now)
     }
 
     /// What stands in the way of a command on a connection that is not an ordinary one; true if nothing does.
@@ -321,6 +326,9 @@ impl Engine {
             self.refuse(key, &line);
             return;
         }
+        if command.group == Group::Scripting && self.refuses_library(key, command, &arguments) {
+            return;
+        }
         let Some(connection) = self.connections.get(key) else {
             return;
         };
@@ -348,6 +356,7 @@ impl Engine {
                 waits,
                 services: &[],
                 service_bytes: &[],
+                scripted: None,
             };
             self.propose(&proposal, &places);
             if let Some(connection) = self.connections.get_mut(key)
@@ -456,6 +465,7 @@ impl Engine {
     /// Makes a record: it is logged, then applied; or, where the mode says so, applied and logged.
     pub(crate) fn propose(&mut self, proposal: &Proposal<'_>, places: &[u16]) {
         let index = self.next_index;
+        let scripted = proposal.scripted.unwrap_or_default();
         let is_log_first = self.is_log_first();
         let seed = if proposal.needs_seed {
             self.random()
@@ -497,6 +507,8 @@ impl Engine {
             client: proposal.client.map_or(0, |(_, id)| id),
             now_ms: proposal.now_ms as u64,
             seed,
+            fuel: scripted.fuel,
+            flags: scripted.flags,
             serve,
             arguments: atlas_wal::Arguments { bytes, ranges },
             ..Record::default()
@@ -527,6 +539,7 @@ impl Engine {
             index,
             arguments,
             waits,
+            scripted: proposal.scripted,
         };
         if let Some((key, id)) = proposal.client
             && let Some(connection) = self.connections.get_mut(key)
@@ -606,6 +619,7 @@ impl Engine {
             index: 0,
             arguments,
             waits: 0..0,
+            scripted: None,
         });
         connection.in_flight += 1;
         self.flights.grown(grown);
@@ -615,5 +629,5 @@ impl Engine {
 /// Refuses to keep more for a client.
 pub(crate) const KEPT: &str =
     "ERR more would be kept for this client than client-kept-bytes-max allows";
-const NOAUTH: &str = "NOAUTH Authentication required.";
+pub(crate) const NOAUTH: &str = "NOAUTH Authentication required.";
 pub(crate) const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";

@@ -62,6 +62,8 @@ pub(crate) struct Live {
     pub(crate) slowlog_longer_than_us: i64,
     pub(crate) slowlog_entries_max: usize,
     pub(crate) latency_threshold_ms: u64,
+    /// A script that runs for longer lets others be answered that the store is busy; zero never.
+    pub(crate) busy_threshold: Duration,
     pub(crate) is_expiring: bool,
     /// Settings of Redis's that have no meaning here.
     pub(crate) kept: std::collections::BTreeMap<&'static str, String>,
@@ -90,6 +92,7 @@ impl Live {
             slowlog_longer_than_us: config.slowlog_longer_than.as_micros() as i64,
             slowlog_entries_max: config.slowlog_entries_max as usize,
             latency_threshold_ms: 0,
+            busy_threshold: config.busy_reply_threshold.as_duration(),
             is_expiring: true,
             kept: std::collections::BTreeMap::new(),
         }
@@ -255,6 +258,10 @@ pub(crate) struct Engine {
     pub(crate) is_accepting: bool,
     /// A command runs as one of a transaction's.
     pub(crate) is_in_transaction: bool,
+    /// Whoever looks at scripts while they run.
+    pub(crate) busy: crate::busy::Shared,
+    /// A script was given up in the middle of what it does: the state is of no use.
+    pub(crate) is_abandoned: bool,
     pub(crate) ticked: Instant,
     pub(crate) scratch: Vec<u8>,
     pub(crate) ranges: Vec<Range<u32>>,
@@ -289,6 +296,7 @@ impl Engine {
             self.end_untimed();
             // Of what records and transactions looked for; a read tells its own at once.
             self.notify_missed();
+            self.abandon();
             self.snapshot_step();
             self.tick();
             self.submit();
@@ -494,6 +502,7 @@ impl Engine {
             return;
         }
         self.ticked = self.now;
+        self.prepare_busy();
         self.end_elsewheres();
         self.shrink();
         self.sweep();

@@ -89,6 +89,7 @@ impl Engine {
             waits: Vec::new(),
             services: &[],
             service_bytes: &[],
+            scripted: None,
         };
         self.propose(&proposal, &places);
     }

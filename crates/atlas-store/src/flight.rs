@@ -8,6 +8,8 @@ use atlas_kv::Arguments;
 use atlas_resp::Protocol;
 use atlas_wal::Kind;
 
+use crate::scripts::Scripted;
+
 /// Places of the filter of keys in flight; two keys in one place are taken for the same.
 const PLACES: usize = 1 << 14;
 /// Flights kept to be filled again.
@@ -46,6 +48,8 @@ pub(crate) struct Entry {
     pub(crate) arguments: Range<u32>,
     /// Waiters that the record carries, among the flight's.
     pub(crate) waits: Range<u32>,
+    /// Of a record with scripts, what it says about them.
+    pub(crate) scripted: Option<Scripted>,
 }
 
 /// Steps that become possible together: when their records are durable.

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use atlas_kv::script::Occasion;
 use atlas_kv::{
     ArgumentBuffer, Arguments, Discard, Effects, Keyspace, Loading, Moment, Reply, Settings, Waiter,
 };
@@ -13,6 +14,7 @@ use crate::apply::apply_record;
 use crate::bugs::Bugs;
 use crate::config::StoreConfig;
 use crate::error::Error;
+use crate::scripts::{self, Scripted};
 use crate::snapshot::{APPLY_LEVEL, Joining};
 
 /// What was found.
@@ -79,7 +81,7 @@ pub(crate) fn recover(
     }
     let mut keyspace = match &choice.snapshot {
         Some(verified) => load(disk, verified)?,
-        None => Keyspace::new(config.databases, Settings::default()),
+        None => scripts::keyspace(config.databases, Settings::default()),
     };
     if keyspace.database_count() != config.databases {
         tracing::warn!(
@@ -200,7 +202,7 @@ pub(crate) fn load(disk: &Arc<dyn Disk>, verified: &Verified) -> Result<Keyspace
             })
             .map_err(wrong)?;
     }
-    loading.finish().map_err(wrong)
+    loading.finish().map(scripts::with_engine).map_err(wrong)
 }
 
 fn replay(log: &Log, after: u64, keyspace: &mut Keyspace, bugs: Bugs) -> Result<(), Error> {
@@ -263,14 +265,22 @@ pub(crate) fn replay_one(
         now_ms: record.now_ms as i64,
         seed: record.seed,
     };
+    let terms = Scripted {
+        fuel: record.fuel,
+        flags: record.flags,
+    }
+    .terms();
     // Whoever gets the error throws the state away.
     let applied = catch_unwind(AssertUnwindSafe(|| {
         #[cfg(test)]
         planted::panic_at(record.index);
         apply_record(
             keyspace,
+            Occasion {
+                moment,
+                terms: &terms,
+            },
             record.kind,
-            moment,
             &arguments,
             &waiters,
             &mut Nobody(Discard),

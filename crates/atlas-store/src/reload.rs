@@ -141,6 +141,7 @@ impl Engine {
                     live.slowlog_longer_than_us = fresh.slowlog_longer_than_us;
                 }
                 "slowlog-entries-max" => live.slowlog_entries_max = fresh.slowlog_entries_max,
+                "busy-reply-threshold" => live.busy_threshold = fresh.busy_threshold,
                 // The rest is read from the configuration where it is needed.
                 _ => {}
             }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use atlas_kv::acl::Users;
@@ -17,6 +17,7 @@ use slab::Slab;
 
 use crate::access::Refusals;
 use crate::bugs::Bugs;
+use crate::busy::Busy;
 use crate::commands::{Delays, Pause, SlowLog, Untimed};
 use crate::config::{AclPubsubDefault, StoreConfig};
 use crate::engine::{
@@ -213,6 +214,8 @@ impl Store {
                 .register(listener, TLS_LISTENER, Interest::READABLE)
                 .map_err(Error::Poll)?;
         }
+        let registry = self.poll.registry().try_clone().map_err(Error::Poll)?;
+        let busy = Arc::new(Mutex::new(Busy::new(registry, end.clone())));
         let keyspace = self.recovered.keyspace;
         let configured_password = self.password.clone();
         let live = Live::of(&self.config, self.password);
@@ -307,6 +310,8 @@ impl Store {
             stalled: Vec::new(),
             is_accepting: false,
             is_in_transaction: false,
+            busy,
+            is_abandoned: false,
             ticked: now,
             scratch: vec![0; READ_BYTES],
             ranges: Vec::new(),
@@ -316,6 +321,7 @@ impl Store {
         };
         engine.now_ms = engine.keyspace.clock_ms();
         engine.tell_time();
+        engine.watch_scripts();
         // The configuration wins over what the state was run with last.
         engine.change_settings(configured, None);
         tasks

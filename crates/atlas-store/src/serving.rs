@@ -139,6 +139,7 @@ impl Engine {
             waits,
             services: &[],
             service_bytes: &[],
+            scripted: None,
         };
         self.propose(&proposal, &places);
     }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use atlas_kv::{Command, command};
+use atlas_kv::{Command, Tally, command};
 
 /// Syncs whose times are kept.
 const SYNCS_MAX: usize = 512;
@@ -43,6 +43,15 @@ impl Statistics {
     #[inline]
     pub(crate) fn of(&mut self, command: &Command) -> &mut Counted {
         &mut self.commands[usize::from(command.number)]
+    }
+
+    /// Counts what scripts did with a command.
+    pub(crate) fn tally(&mut self, tally: &Tally) {
+        if let Some(counted) = self.commands.get_mut(usize::from(tally.command)) {
+            counted.calls += tally.calls;
+            counted.rejected += tally.rejected;
+            counted.failed += tally.failed + tally.rejected;
+        }
     }
 
     /// The commands that were sent at all, with their whole names, in the order of these.

@@ -19,6 +19,10 @@ pub(crate) struct Transaction {
     pub(crate) bytes: usize,
     /// One of them may write.
     pub(crate) may_write: bool,
+    /// One of them that is no script may write.
+    pub(crate) has_writes: bool,
+    /// One of them runs a script.
+    pub(crate) has_scripts: bool,
     /// One of them has to wait while writes are paused.
     pub(crate) is_pausable: bool,
     /// One of them needs memory.
@@ -41,6 +45,8 @@ impl Transaction {
             commands: 0,
             bytes: 0,
             may_write: false,
+            has_writes: false,
+            has_scripts: false,
             is_pausable: false,
             may_take_memory: false,
             needs_seed: false,

@@ -168,6 +168,7 @@ impl Category {
             Group::Stream => Self::STREAM,
             Group::String => Self::STRING,
             Group::Transactions => Self::TRANSACTION,
+            Group::Scripting => Self::SCRIPTING,
             Group::PubSub | Group::Server => Self::empty(),
         }
     }

@@ -151,10 +151,10 @@ fn elements(view: &View<'_>, key: &[u8], query: &Query<'_>) -> Result<Vec<Bytes>
     if let Some(pattern) = by
         && !pattern.contains(&b'*')
     {
-        if !(matches!(object, Object::Set(_)) && query.store.is_some()) {
+        if !(matches!(object, Object::Set(_)) && (query.store.is_some() || view.is_scripted)) {
             return Ok(in_place(object, range, query.is_descending));
         }
-        // What is kept must not depend on the order that a set happens to have.
+        // What is kept, or a script goes by, must not depend on the order that a set happens to have.
         is_sorted_by_text = true;
         by = None;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use atlas_kv::acl::{User, Users};
-use atlas_kv::command::{self, Handler};
+use atlas_kv::command::{self, Group, Handler};
 use atlas_kv::{
     ArgumentBuffer, Arguments, Command, Effects, Interest, Keyspace, Moment, Reply, Settings,
     Waiter, transaction,
@@ -317,10 +317,12 @@ pub(crate) fn find(names: &[&str]) -> Option<&'static Command> {
     }
 }
 
-/// The names of all commands in the table that read or change keys, containers with their subcommands.
+/// The names of all commands in the table that read or change keys, containers with their subcommands; without those of
+/// scripts, which `atlas-script` plays: here nothing runs them.
 pub(crate) fn table() -> Vec<Vec<&'static str>> {
     let mut names = Vec::new();
-    for command in command::all() {
+    let all = command::all().filter(|command| command.group != Group::Scripting);
+    for command in all {
         if command.subcommands.is_empty() {
             if !matches!(command.handler, Handler::Service) {
                 names.push(vec![command.name]);

@@ -26,6 +26,7 @@ pub(super) struct Environment {
     pub(super) environment: Table,
     pub(super) seal: Function,
     pub(super) run: Function,
+    pub(super) missing_global: Function,
     reset: Function,
     libraries: libraries::Libraries,
 }
@@ -93,6 +94,7 @@ pub(super) fn build(lua: &Lua, state: &Rc<State>, limits: Limits) -> Result<Envi
 
     Ok(Environment {
         run: prelude.raw_get("run")?,
+        missing_global: prelude.raw_get("missing_global")?,
         reset: prelude.raw_get("reset")?,
         globals,
         environment,

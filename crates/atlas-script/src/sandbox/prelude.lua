@@ -227,6 +227,8 @@ local function checked_rawset(subject, key, value)
 end
 
 local function checked_unpack(list, first, last)
+  -- As many as Lua's stack has room for: each argument more takes a place.
+  if first == nil and last == nil and type(list) == "table" and #list < 8000 then return unpack(list) end
   local from = first == nil and 1 or first
   local to = last
   if type(list) == "table" and to == nil then to = #list end
@@ -379,6 +381,12 @@ local function missing_global(_, name)
   error("Script attempted to access nonexistent global variable '" .. text_of(name) .. "'", 2)
 end
 
+-- Bytecode is neither shown nor loaded: this is where it would begin.
+local function no_bytecode(called)
+  if type(called) ~= "function" then error("bad argument #1 to 'dump' (function expected)", 2) end
+  return "\27Lua"
+end
+
 -- A call from outside: the handler notes where an error came from.
 local function run(called, ...)
   local count = select("#", ...)
@@ -420,6 +428,7 @@ return {
     wrap = charged_wrap,
   },
   string = {
+    dump = no_bytecode,
     gfind = gmatch,
     gmatch = gmatch,
     gsub = checked_gsub,

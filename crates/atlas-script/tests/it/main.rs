@@ -1,6 +1,14 @@
 //! The sandbox from outside.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests say what they see, and what they expect by unwrapping"
+)]
+
+mod determinism;
 mod differential;
+mod engine;
 mod sandbox;
 
 use std::time::{Duration, Instant};

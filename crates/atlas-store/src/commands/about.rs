@@ -252,6 +252,7 @@ fn group(group: Group) -> &'static str {
         Group::HyperLogLog => "hyperloglog",
         Group::List => "list",
         Group::PubSub => "pubsub",
+        Group::Scripting => "scripting",
         Group::Server => "server",
         Group::Set => "set",
         Group::SortedSet => "sorted-set",

@@ -18,25 +18,36 @@ pub(crate) struct Pause {
     is_all: bool,
 }
 
+impl Engine {
+    /// True if a pause of writes holds the command back.
+    pub(crate) fn counts_as_write(&self, command: &Command, arguments: &Arguments<'_>) -> bool {
+        match command.handler {
+            // A script that becomes known changes no key.
+            Handler::Write(_) => command.name != "load" || command.flags.contains(Flags::WRITE),
+            Handler::Script(_) => self.script_writes(command, arguments),
+            Handler::Read(_) | Handler::Service => command.flags.contains(Flags::MAY_REPLICATE),
+        }
+    }
+}
+
 impl Pause {
     /// True if the command has to wait; `exec_writes` says whether `EXEC` would run one that writes.
     #[inline]
-    pub(crate) fn holds(&self, command: &Command, exec_writes: bool, now: Instant) -> bool {
+    pub(crate) fn holds(
+        &self,
+        command: &Command,
+        writes: bool,
+        exec_writes: bool,
+        now: Instant,
+    ) -> bool {
         let Some(until) = self.until else {
             return false;
         };
         let is_exec = matches!(command.handler, Handler::Service) && command.name == "exec";
-        let writes = Self::counts_as_write(command) || (is_exec && exec_writes);
+        let writes = writes || (is_exec && exec_writes);
         // Whoever paused must be able to end it.
         let is_free = matches!(command.handler, Handler::Service) && !is_exec && !writes;
         now < until && if self.is_all { !is_free } else { writes }
-    }
-
-    /// True if a pause of writes holds the command back.
-    pub(crate) fn counts_as_write(command: &Command) -> bool {
-        matches!(command.handler, Handler::Write(_))
-            || command.flags.contains(Flags::MAY_REPLICATE)
-            || command.name == "publish"
     }
 
     /// True while anything has to wait.

@@ -9,7 +9,7 @@ use crate::door::{Proposal, Request};
 use crate::engine::{Engine, Live};
 
 /// Redis's settings that have no meaning here: they are kept and told again.
-const KEPT: [(&str, &str); 23] = [
+const KEPT: [(&str, &str); 22] = [
     ("active-expire-effort", "1"),
     ("activedefrag", "no"),
     ("aof-use-rdb-preamble", "yes"),
@@ -24,7 +24,6 @@ const KEPT: [(&str, &str); 23] = [
     ("lazyfree-lazy-user-del", "no"),
     ("lazyfree-lazy-user-flush", "no"),
     ("list-compress-depth", "0"),
-    ("lua-time-limit", "5000"),
     ("maxmemory-samples", "5"),
     ("no-appendfsync-on-rewrite", "no"),
     ("rdb-key-save-delay", "0"),
@@ -74,6 +73,11 @@ fn memory(value: &str) -> Result<u64, String> {
 
 fn yes_no(is: bool) -> String {
     if is { "yes" } else { "no" }.to_owned()
+}
+
+fn set_busy_threshold(live: &mut Live, _: &mut Settings, value: &str) -> Result<(), String> {
+    live.busy_threshold = std::time::Duration::from_millis(number(value)?);
+    Ok(())
 }
 
 macro_rules! limit {
@@ -150,6 +154,11 @@ static SETTINGS: &[Setting] = &[
         set: |_, _, _| Err("can't set immutable config".to_owned()),
     },
     Setting {
+        name: "busy-reply-threshold",
+        get: |engine| engine.live.busy_threshold.as_millis().to_string(),
+        set: set_busy_threshold,
+    },
+    Setting {
         name: "databases",
         get: |engine| engine.keyspace.database_count().to_string(),
         set: |_, _, _| Err("can't set immutable config".to_owned()),
@@ -181,6 +190,11 @@ static SETTINGS: &[Setting] = &[
     },
     limit!("list-max-listpack-size", list_listpack_size),
     limit!("list-max-ziplist-size", list_listpack_size),
+    Setting {
+        name: "lua-time-limit",
+        get: |engine| engine.live.busy_threshold.as_millis().to_string(),
+        set: set_busy_threshold,
+    },
     Setting {
         name: "maxclients",
         get: |engine| engine.live.clients_max.to_string(),
@@ -490,6 +504,7 @@ impl Engine {
             waits: Vec::new(),
             services: &[],
             service_bytes: &[],
+            scripted: None,
         };
         // It may change the answer to any command behind it.
         self.propose(&proposal, &[]);

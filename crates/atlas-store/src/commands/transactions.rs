@@ -7,7 +7,6 @@ use atlas_kv::command::{self, Flags, Group, Handler};
 use atlas_kv::{ArgumentBuffer, Command, Moment, Reply as _, transaction};
 use atlas_wal::Kind;
 
-use super::Pause;
 use crate::access::Origin;
 use crate::connection::Hold;
 use crate::door::{KEPT, Proposal, Request};
@@ -57,6 +56,9 @@ impl Engine {
             return;
         }
         let databases = self.keyspace.database_count();
+        let is_pausable = self.counts_as_write(command, &arguments);
+        let is_script = matches!(command.handler, Handler::Script(_));
+        let script = self.script_to_queue(command, &arguments);
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
@@ -64,7 +66,7 @@ impl Engine {
             return;
         };
         transaction.bytes += bytes;
-        transaction.is_pausable |= Pause::counts_as_write(command);
+        transaction.is_pausable |= is_pausable;
         if command.name == "select"
             && let Some(database) = super::connection::database(arguments.at(1), databases)
         {
@@ -72,15 +74,25 @@ impl Engine {
             transaction::queue(&mut transaction.record, Some(&arguments));
         } else if matches!(command.handler, Handler::Service) {
             // What changes settings is logged: the transaction is answered once that is durable.
-            transaction.may_write |= (arguments.is(0, "config") && command.name == "set")
+            let writes = (arguments.is(0, "config") && command.name == "set")
                 || (arguments.is(0, "acl")
                     && matches!(command.name, "setuser" | "deluser" | "load"));
+            transaction.may_write |= writes;
+            transaction.has_writes |= writes;
             transaction::queue(&mut transaction.record, None);
             let queued = ArgumentBuffer::from(arguments);
             transaction.services.push((transaction.commands, queued));
+        } else if is_script {
+            let queued = script.as_ref().map_or(arguments, ArgumentBuffer::arguments);
+            transaction::queue(&mut transaction.record, Some(&queued));
+            transaction.has_scripts = true;
+            transaction.may_write |= is_pausable;
+            transaction.needs_seed = true;
         } else {
             transaction::queue(&mut transaction.record, Some(&arguments));
-            transaction.may_write |= matches!(command.handler, Handler::Write(_));
+            let writes = matches!(command.handler, Handler::Write(_));
+            transaction.may_write |= writes;
+            transaction.has_writes |= writes;
             transaction.may_take_memory |= command.flags.contains(Flags::DENYOOM);
             transaction.needs_seed |= command.group == Group::Set;
         }
@@ -361,8 +373,40 @@ impl Engine {
             bytes: record.bytes(),
             ranges: record.ranges(),
         };
+        let terms = self.terms_of_trying(key);
+        if transaction.may_write && !transaction.has_writes && in_flight == 0 {
+            // Scripts that may write: they are tried as they are outside of transactions.
+            let moment = self.moment(database);
+            let before = self
+                .connections
+                .get(key)
+                .map_or(0, |connection| connection.output.bytes.len());
+            let arguments = record.arguments();
+            let is_answered = self.read_transaction_now(
+                key,
+                &terms,
+                moment,
+                &arguments,
+                &services,
+                &service_bytes,
+            );
+            if let Some(connection) = self.connections.get_mut(key)
+                && (is_muted || !is_answered)
+            {
+                connection.output.bytes.truncate(before);
+            }
+            if is_answered || self.is_abandoned {
+                return;
+            }
+        }
+        if transaction.may_write && transaction.has_scripts && terms.user.is_some() {
+            return self.refuse(key, crate::scripts::RESTRICTED);
+        }
         if transaction.may_write {
-            let (places, waits) = self.touched_by(database, &transaction);
+            let (places, waits) = match transaction.has_scripts {
+                true => (Vec::new(), Vec::new()),
+                false => self.touched_by(database, &transaction),
+            };
             let proposal = Proposal {
                 kind: Kind::Command,
                 client: Some((key, id)),
@@ -373,6 +417,7 @@ impl Engine {
                 waits,
                 services: &services,
                 service_bytes: &service_bytes,
+                scripted: transaction.has_scripts.then(|| self.scripted()),
             };
             self.propose(&proposal, &places);
         } else if in_flight == 0 {
@@ -381,7 +426,8 @@ impl Engine {
                 .connections
                 .get(key)
                 .map_or(0, |connection| connection.output.bytes.len());
-            self.read_transaction_now(key, moment, &record.arguments(), &services, &service_bytes);
+            let arguments = record.arguments();
+            self.read_transaction_now(key, &terms, moment, &arguments, &services, &service_bytes);
             if is_muted && let Some(connection) = self.connections.get_mut(key) {
                 connection.output.bytes.truncate(before);
             }

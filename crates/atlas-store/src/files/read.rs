@@ -11,6 +11,7 @@ use super::line::{DUMP, END, Line, SNAPSHOT, VERSION};
 use crate::bugs::Bugs;
 use crate::error::Error;
 use crate::recovery::replay_one;
+use crate::scripts;
 use crate::snapshot::{APPLY_LEVEL, Joining};
 
 /// The longest line: a record of less than 4 GiB, a third more as base64.
@@ -172,7 +173,7 @@ impl Reading {
     fn keyspace(&mut self) -> Result<&mut Keyspace, Error> {
         let state = std::mem::replace(&mut self.state, State::Begun);
         self.state = State::Applying(match state {
-            State::Begun => Box::new(Keyspace::new(self.databases, Settings::default())),
+            State::Begun => Box::new(scripts::keyspace(self.databases, Settings::default())),
             State::Loading(loading, _) => Box::new(finish(*loading, self.line)?),
             State::Applying(keyspace) => keyspace,
         });
@@ -266,7 +267,8 @@ fn unreadable(error: &serde_json::Error) -> String {
 }
 
 fn finish(loading: Loading, line: u64) -> Result<Keyspace, Error> {
-    loading.finish().map_err(|error| Error::Line {
+    let whole = loading.finish().map(scripts::with_engine);
+    whole.map_err(|error| Error::Line {
         line,
         what: format!("ends a snapshot that is not whole: {error}"),
     })

@@ -13,6 +13,7 @@ use super::{GROUP, frozen, newer};
 use crate::bugs::Bugs;
 use crate::error::Error;
 use crate::recovery::{load, replay_one};
+use crate::scripts;
 use crate::snapshot::APPLY_LEVEL;
 
 /// A moment of a store.
@@ -160,7 +161,7 @@ fn begin(
         };
         return Ok((load(disk, &verified)?, image.index));
     }
-    Ok((Keyspace::new(databases, Settings::default()), 0))
+    Ok((scripts::keyspace(databases, Settings::default()), 0))
 }
 
 /// Records that are there and have no effect.

@@ -15,6 +15,7 @@ mod durability;
 mod pipelines;
 mod pubsub;
 mod replay;
+mod scripts;
 mod support;
 mod transactions;
 mod trouble;
