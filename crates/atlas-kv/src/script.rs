@@ -4,7 +4,7 @@
 //! script runs it holds a [`Session`]: the state itself, moved there, with what the record says. Through it the script runs
 //! commands; nothing else may decide what it does, so that a replay does the same.
 //!
-//! The door runs a script first as one that only reads ([`Keyspace::try_script`]). If it would write it is stopped and
+//! The door runs a script first as one that only reads ([`crate::Keyspace::try_script`]). If it would write it is stopped and
 //! forgotten: its record runs it again from the start.
 
 mod cache;
