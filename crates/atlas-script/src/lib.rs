@@ -22,6 +22,7 @@ mod libraries;
 mod limits;
 mod meter;
 mod number;
+mod power;
 mod random;
 mod redis;
 mod sandbox;

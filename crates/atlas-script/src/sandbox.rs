@@ -38,6 +38,10 @@ pub(crate) struct State {
     memory_bytes_max: usize,
     /// How much memory was in use after the last collection that we asked for.
     collected_bytes: Cell<usize>,
+    /// How much memory was in use when the run began.
+    begun_bytes: Cell<usize>,
+    /// Whether the run was found large, and what it began with was collected.
+    collected: Cell<bool>,
     /// Where the error of the running call came from.
     place: RefCell<Option<Place>>,
     /// The generator behind `math.random`.
@@ -110,6 +114,8 @@ impl Sandbox {
             meter: Meter::new(limits.interval),
             memory_bytes_max: limits.memory_bytes,
             collected_bytes: Cell::new(0),
+            begun_bytes: Cell::new(0),
+            collected: Cell::new(false),
             place: RefCell::new(None),
             random: Cell::new(0),
         });
@@ -160,6 +166,12 @@ impl Sandbox {
         self.state.meter.refuel(Fuel::UNLIMITED);
         self.state.collected_bytes.set(0);
         self.environment.reset()?;
+        // What a large script left is not the next one's burden.
+        if self.lua.used_memory() > self.limits.memory_bytes / 4 {
+            self.lua.gc_collect()?;
+        }
+        self.state.begun_bytes.set(self.lua.used_memory());
+        self.state.collected.set(false);
         // Set anew each time: Lua counts down to the next call of the hook, and where it stands must not depend on what
         // ran before.
         let state = self.state.clone();
@@ -169,6 +181,7 @@ impl Sandbox {
         self.lua.set_global_hook(triggers, move |lua, _| {
             state.meter.burn(interval).map_err(mlua::Error::external)?;
             collect_under_pressure(lua, &state)?;
+            surcharge(lua, &state)?;
             Ok(VmState::Continue)
         })?;
         self.state.meter.refuel(fuel);
@@ -284,6 +297,29 @@ impl From<Stop> for Error {
             Stop::OutOfMemory => Self::OutOfMemory,
         }
     }
+}
+
+/// What this script holds more than was held when it began is free up to here.
+const FREE_BYTES: usize = 4 << 20;
+
+/// The surcharge for an interval in which a script holds much memory. Lua copies strings without asking us (`a .. b`): an
+/// instruction costs as much as the strings are long, which only the memory tells. It grows with the square, so that no
+/// script is long and large at once. What a script holds depends a little on what ran before it (strings that were there
+/// already), so that only large scripts pay, and after a collection that makes the rest alike.
+fn surcharge(lua: &Lua, state: &State) -> mlua::Result<()> {
+    let grown = |lua: &Lua| lua.used_memory().saturating_sub(state.begun_bytes.get());
+    if grown(lua) < FREE_BYTES {
+        return Ok(());
+    }
+    if !state.collected.replace(true) {
+        lua.gc_collect()?;
+    }
+    let grown = grown(lua);
+    if grown >= FREE_BYTES {
+        let mebibytes = (grown >> 20) as u64;
+        state.charge(Fuel(mebibytes * mebibytes * state.meter.interval()))?;
+    }
+    Ok(())
 }
 
 /// Lua 5.1 gives up when an allocation passes the limit, whatever garbage it holds: we collect before it comes to that.

@@ -31,6 +31,15 @@ pub(crate) fn fill(lua: &Lua, state: &Rc<State>, table: &Table) -> mlua::Result<
         search(lua, state, arguments, false)
     })?;
     add("rep", repeat)?;
+    add("upper", |lua, state, arguments| {
+        each_byte(lua, state, arguments, <[u8]>::make_ascii_uppercase)
+    })?;
+    add("lower", |lua, state, arguments| {
+        each_byte(lua, state, arguments, <[u8]>::make_ascii_lowercase)
+    })?;
+    add("reverse", |lua, state, arguments| {
+        each_byte(lua, state, arguments, <[u8]>::reverse)
+    })?;
     add("format", format::format)
 }
 
@@ -240,6 +249,21 @@ fn replace(
         }
     }
     Ok(())
+}
+
+/// A function that changes a copy of a string in its place.
+fn each_byte(
+    lua: &Lua,
+    state: &State,
+    arguments: &Arguments,
+    change: fn(&mut [u8]),
+) -> mlua::Result<MultiValue> {
+    let mut bytes = arguments.string(lua, 1)?.as_bytes().to_vec();
+    state.charge(Fuel::of_bytes(bytes.len() * 4))?;
+    change(&mut bytes);
+    Ok(MultiValue::from_vec(vec![Value::String(
+        lua.create_string(&bytes)?,
+    )]))
 }
 
 fn repeat(lua: &Lua, state: &State, arguments: &Arguments) -> mlua::Result<MultiValue> {

@@ -16,7 +16,7 @@ const BASE: &[&str] = &[
     "assert", "error", "ipairs", "rawequal", "select", "tonumber", "type", "_VERSION",
 ];
 const COROUTINE: &[&str] = &["running", "status", "yield"];
-const STRING: &[&str] = &["byte", "char", "len", "lower", "reverse", "sub", "upper"];
+const STRING: &[&str] = &["byte", "char", "len", "sub"];
 const TABLE: &[&str] = &["getn", "setn"];
 
 pub(super) struct Environment {
@@ -107,6 +107,8 @@ pub(super) fn build(lua: &Lua, state: &Rc<State>, limits: Limits) -> Result<Envi
 fn native(lua: &Lua, state: &Rc<State>) -> mlua::Result<Table> {
     let native = lua.create_table()?;
     native.raw_set("interval", state.meter.interval())?;
+    // An element takes 16 bytes at least.
+    native.raw_set("elements_max", state.memory_bytes_max() / 16)?;
     let shared = state.clone();
     native.raw_set(
         "settle",

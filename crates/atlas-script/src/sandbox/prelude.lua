@@ -5,11 +5,12 @@ local native = ...
 local type, next, error, select = type, next, error, select
 local rawget, rawset, rawequal, tostring = rawget, rawset, rawequal, tostring
 local getmetatable, setmetatable = getmetatable, setmetatable
-local pcall, xpcall, unpack = pcall, xpcall, unpack
+local pcall, xpcall, unpack, tonumber = pcall, xpcall, unpack, tonumber
 local create, resume, wrap = coroutine.create, coroutine.resume, coroutine.wrap
 local concat, insert, maxn, remove, sort = table.concat, table.insert, table.maxn, table.remove, table.sort
 local settle, charge, trace = native.settle, native.charge, native.trace
 local gsub, match_from, interval = native.substitute, native.match_from, native.interval
+local elements_max = native.elements_max
 local sub = string.sub
 
 -- Tables that scripts may read and not change. A script holds an empty table whose metatable leads to the contents;
@@ -229,6 +230,9 @@ end
 local function checked_unpack(list, first, last)
   -- As many as Lua's stack has room for: each argument more takes a place.
   if first == nil and last == nil and type(list) == "table" and #list < 8000 then return unpack(list) end
+  -- Numbers may come as strings, and C would count them in 32 bits all the same.
+  if type(first) == "string" then first = tonumber(first) or first end
+  if type(last) == "string" then last = tonumber(last) or last end
   local from = first == nil and 1 or first
   local to = last
   if type(list) == "table" and to == nil then to = #list end
@@ -239,20 +243,31 @@ local function checked_unpack(list, first, last)
   return unpack(list, first, last)
 end
 
-local function checked_insert(list, ...)
+-- The length of a list whose elements are moved by C, one by one and without a hook. A table may claim a length that no
+-- memory could hold (1, 2, 4, 8, … are there), and a position may lie as far below.
+local function moved(list, position, name)
   if contents[list] then error(readonly, 0) end
-  if type(list) == "table" and select("#", ...) > 1 and #list > 1024 then charge(#list / 8) end
+  if type(list) ~= "table" then return end
+  local length = #list
+  if length > elements_max then error("bad argument #1 to '" .. name .. "' (table too large)", 3) end
+  position = tonumber(position)
+  if position and position < -1024 then error("bad argument #2 to '" .. name .. "' (position out of bounds)", 3) end
+  local count = length - (position or length)
+  if count > 1024 then charge(count / 8) end
+end
+
+local function checked_insert(list, ...)
+  if select("#", ...) > 1 then moved(list, (...), "insert") else moved(list, nil, "insert") end
   return insert(list, ...)
 end
 
 local function checked_remove(list, ...)
-  if contents[list] then error(readonly, 0) end
-  if type(list) == "table" and select("#", ...) > 0 and #list > 1024 then charge(#list / 8) end
+  moved(list, (...), "remove")
   return remove(list, ...)
 end
 
 local function checked_sort(list, ...)
-  if contents[list] then error(readonly, 0) end
+  moved(list, nil, "sort")
   if type(list) == "table" and #list > 64 then charge(#list * 16) end
   return sort(list, ...)
 end

@@ -7,7 +7,7 @@ use std::time::Duration;
 use atlas_script::{Error, Fuel, Verdict, throw};
 use mlua::Value;
 
-use crate::{assert_clean, run, show, within};
+use crate::{FUEL, assert_clean, run, show, within};
 
 #[test]
 fn a_script_returns() {
@@ -89,7 +89,7 @@ fn an_endless_loop_ends_when_the_fuel_does() {
             matches!(outcome, Err(Error::OutOfFuel)),
             "{script}: {outcome:?}"
         );
-        assert!(sandbox.burnt() >= Fuel(20_000_000), "{script}");
+        assert!(sandbox.burnt() >= FUEL, "{script}");
         assert_clean(&sandbox);
     }
 }
