@@ -105,11 +105,19 @@ impl Machine {
         sandbox.globals().raw_set("server", sealed)?;
         let world = LibraryWorld::new(&sandbox, &run)?;
         let watched = Rc::clone(&run);
-        let mut asked = 0_u64;
-        sandbox.set_interrupt(move |_| {
-            asked += 1;
-            if asked.is_multiple_of(LOOKS) && !watched.goes_on() {
-                return Verdict::Stop;
+        // By fuel and not by how often we are asked: an interval in which much is copied burns that of many.
+        let between = LOOKS * limits.interval.0;
+        let mut looked = 0_u64;
+        sandbox.set_interrupt(move |burnt| {
+            // Less than before: another run.
+            if burnt.0 < looked {
+                looked = 0;
+            }
+            if burnt.0 - looked >= between {
+                looked = burnt.0;
+                if !watched.goes_on() {
+                    return Verdict::Stop;
+                }
             }
             Verdict::GoOn
         });

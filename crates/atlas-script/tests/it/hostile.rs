@@ -24,7 +24,7 @@ enum End {
 /// What they may burn: holding much costs much.
 const FUEL: Fuel = Fuel(100_000_000);
 /// After so much of its thread's time the interrupt kills a script, as the store does with one that reads.
-const KILL: Duration = Duration::from_secs(1);
+const KILL: Duration = Duration::from_millis(250);
 /// An interval of fuel may be on its way when that happens, and what it left is collected.
 const TIME: Duration = Duration::from_secs(3);
 /// The memory that Lua may hold, and what the libraries may hold of their own beside it.
