@@ -100,7 +100,7 @@ mod tests {
     fn every_exception_has_a_suite_and_a_reason() {
         for exception in read().unwrap() {
             assert!(
-                ["redis-py", "ioredis"].contains(&exception.suite),
+                ["redis-py", "ioredis", "bullmq"].contains(&exception.suite),
                 "{exception:?}"
             );
         }

@@ -1,5 +1,7 @@
 //! The suites: where their tests come from, and how they are run against a port.
 
+mod bullmq;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +13,9 @@ use crate::running::file;
 use crate::workspace::Workspace;
 
 const REDIS_PY_PLUGIN: &str = include_str!("redis_py.py");
-const IOREDIS_HOOK: &str = include_str!("ioredis.cjs");
+/// Leads a program of Node to the port of the run.
+const PORT_HOOK: &str = include_str!("port.cjs");
+const IOREDIS_REPORTER: &str = include_str!("ioredis.cjs");
 /// redis-py's version on PyPI.
 const REDIS_PY: &str = "7.4.1";
 /// What its tests need beside it.
@@ -45,8 +49,9 @@ const REDIS_PY_FILES: &[&str] = &[
     "tests/test_pubsub.py",
     "tests/test_scripting.py",
 ];
-/// The folder with ioredis's sources beside the checkout, and how its archive begins.
-const IOREDIS_FOLDER: &str = "../shared/data/clients";
+/// The folder with the archives of repositories beside the checkout.
+const ARCHIVES: &str = "../shared/data/clients";
+/// How ioredis's archive begins.
 const IOREDIS_ARCHIVE: &str = "ioredis-6.0.0-";
 /// How long a suite may take, in seconds.
 const RUN_SECONDS: &str = "1800";
@@ -58,33 +63,32 @@ pub(crate) enum Suite {
     RedisPy,
     /// ioredis's, for Node
     Ioredis,
+    /// BullMQ's, a queue of jobs for Node
+    Bullmq,
 }
 
 impl Suite {
-    pub(super) const ALL: [Self; 2] = [Self::RedisPy, Self::Ioredis];
+    pub(super) const ALL: [Self; 3] = [Self::RedisPy, Self::Ioredis, Self::Bullmq];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::RedisPy => "redis-py",
             Self::Ioredis => "ioredis",
+            Self::Bullmq => "bullmq",
         }
     }
 
     /// True if two runs do not disturb each other: ioredis's tests open servers of their own on fixed ports.
     pub(super) fn shares(self) -> bool {
-        self == Self::RedisPy
+        self != Self::Ioredis
     }
 
     /// Its name with its version.
     pub(super) fn title(self) -> String {
         match self {
             Self::RedisPy => format!("redis-py {REDIS_PY}"),
-            Self::Ioredis => format!(
-                "ioredis {}",
-                IOREDIS_ARCHIVE
-                    .trim_start_matches("ioredis-")
-                    .trim_end_matches('-')
-            ),
+            Self::Ioredis => format!("ioredis {}", version(IOREDIS_ARCHIVE)),
+            Self::Bullmq => format!("BullMQ {}", version(bullmq::ARCHIVE)),
         }
     }
 
@@ -100,15 +104,22 @@ impl Suite {
             match self {
                 Self::RedisPy => install_redis_py(&folder)?,
                 Self::Ioredis => install_ioredis(workspace, &folder)?,
+                Self::Bullmq => bullmq::install(workspace, &folder)?,
             }
             fs::write(&done, self.title()).map_err(file("write", &done))?;
         }
-        let (name, text) = match self {
-            Self::RedisPy => ("redis_py_port.py", REDIS_PY_PLUGIN),
-            Self::Ioredis => ("port.cjs", IOREDIS_HOOK),
+        let hooks: &[(&str, &str)] = match self {
+            Self::RedisPy => &[("redis_py_port.py", REDIS_PY_PLUGIN)],
+            Self::Ioredis => &[("port.cjs", PORT_HOOK), ("reporter.cjs", IOREDIS_REPORTER)],
+            Self::Bullmq => &[
+                ("port.cjs", PORT_HOOK),
+                (bullmq::CONFIGURATION.0, bullmq::CONFIGURATION.1),
+            ],
         };
-        let hook = folder.join(name);
-        fs::write(&hook, text).map_err(file("write", &hook))?;
+        for (name, text) in hooks {
+            let hook = folder.join(name);
+            fs::write(&hook, text).map_err(file("write", &hook))?;
+        }
         Ok(folder)
     }
 
@@ -132,6 +143,7 @@ impl Suite {
         match self {
             Self::RedisPy => redis_py(&mut command, folder, port, only),
             Self::Ioredis => ioredis(&mut command, folder, only),
+            Self::Bullmq => bullmq::play(&mut command, folder, only),
         }
         // Tests that fail are the report's matter, not the exit code's.
         let output = process::output(&mut command)?;
@@ -148,7 +160,12 @@ impl Suite {
                 last.join("\n")
             )));
         }
-        read(&report)
+        let mut results = read(&report)?;
+        if !only.is_empty() {
+            // What a run leaves out, or plays because it lies in the same file, was not asked.
+            results.retain(|test, _| only.contains(test));
+        }
+        Ok(results)
     }
 }
 
@@ -181,14 +198,33 @@ fn install_redis_py(folder: &Path) -> Result<(), Error> {
 }
 
 fn install_ioredis(workspace: &Workspace, folder: &Path) -> Result<(), Error> {
-    let beside = workspace.root.join(IOREDIS_FOLDER);
+    let sources = unpack(workspace, IOREDIS_ARCHIVE, folder)?;
+    let quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
+    process::text(
+        Command::new("npm")
+            .arg("ci")
+            .args(quiet)
+            .current_dir(&sources),
+    )
+    .map(drop)
+}
+
+/// The version in how an archive's name begins, `NAME-VERSION-`.
+fn version(archive: &str) -> &str {
+    let parts = archive.trim_end_matches('-').split_once('-');
+    parts.map_or(archive, |(_, version)| version)
+}
+
+/// Unpacks the archive whose name begins so into the folder `sources`.
+fn unpack(workspace: &Workspace, begins: &str, folder: &Path) -> Result<PathBuf, Error> {
+    let beside = workspace.root.join(ARCHIVES);
     // A worktree lies elsewhere than the checkout that it is of.
     let common = process::text(
         Command::new("git")
             .args(["rev-parse", "--path-format=absolute", "--git-common-dir"])
             .current_dir(&workspace.root),
     );
-    let checkout = common.map(|path| PathBuf::from(path.trim()).join("..").join(IOREDIS_FOLDER));
+    let checkout = common.map(|path| PathBuf::from(path.trim()).join("..").join(ARCHIVES));
     let archive = [Some(beside), checkout.ok()]
         .into_iter()
         .flatten()
@@ -197,11 +233,11 @@ fn install_ioredis(workspace: &Workspace, folder: &Path) -> Result<(), Error> {
         .map(|entry| entry.path())
         .find(|path| {
             path.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with(IOREDIS_ARCHIVE))
+                .is_some_and(|name| name.to_string_lossy().starts_with(begins))
         })
         .ok_or_else(|| {
             Error::check(format!(
-                "its tests are in its repository only: put `{IOREDIS_ARCHIVE}*.tar.xz` into {IOREDIS_FOLDER}"
+                "its tests are in its repository only: put `{begins}*.tar.xz` into {ARCHIVES}"
             ))
         })?;
     let sources = folder.join("sources");
@@ -213,18 +249,7 @@ fn install_ioredis(workspace: &Workspace, folder: &Path) -> Result<(), Error> {
             .args(["--strip-components=1", "--directory"])
             .arg(&sources),
     )?;
-    process::text(
-        Command::new("npm")
-            .args([
-                "ci",
-                "--ignore-scripts",
-                "--no-audit",
-                "--no-fund",
-                "--silent",
-            ])
-            .current_dir(&sources),
-    )
-    .map(drop)
+    Ok(sources)
 }
 
 fn redis_py(command: &mut Command, folder: &Path, port: u16, only: &[String]) {
@@ -260,12 +285,11 @@ fn redis_py(command: &mut Command, folder: &Path, port: u16, only: &[String]) {
 }
 
 fn ioredis(command: &mut Command, folder: &Path, only: &[String]) {
-    let hook = folder.join("port.cjs");
     command
         .args(["npx", "mocha", "--require"])
-        .arg(&hook)
+        .arg(folder.join("port.cjs"))
         .arg("--reporter")
-        .arg(&hook)
+        .arg(folder.join("reporter.cjs"))
         .arg("test/helpers/*.ts")
         .env("TS_NODE_TRANSPILE_ONLY", "true")
         .env("NODE_ENV", "test")
