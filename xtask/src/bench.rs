@@ -31,12 +31,16 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Er
             .args(["build", "--release", "--package", "atlas"]),
     )?;
     let programs = workspace.target.join("release");
-    process::run(
-        std::process::Command::new(programs.join("examples/measure"))
-            .current_dir(&workspace.root)
-            .arg(&arguments.name)
-            .arg("--atlas")
-            .arg(programs.join("atlas"))
-            .args(&arguments.flags),
-    )
+    let mut measure = std::process::Command::new(programs.join("examples/measure"));
+    measure
+        .current_dir(&workspace.root)
+        .arg(&arguments.name)
+        .arg("--atlas")
+        .arg(programs.join("atlas"));
+    if arguments.name == "store" {
+        measure
+            .arg("--bullmq")
+            .arg(workspace.target.join("tools/bullmq-bench"));
+    }
+    process::run(measure.args(&arguments.flags))
 }

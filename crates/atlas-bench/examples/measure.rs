@@ -112,6 +112,9 @@ struct StoreArguments {
     /// Where data and logs are kept meanwhile: on the disk that is to be measured
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     folder: PathBuf,
+    /// Where BullMQ is installed, or will be
+    #[arg(long, default_value = "target/tools/bullmq-bench")]
+    bullmq: PathBuf,
     /// Bind nobody to cores
     #[arg(long)]
     unpinned: bool,
@@ -217,6 +220,7 @@ fn measure_store(arguments: StoreArguments) -> Result<(), Error> {
         keys: arguments.keys,
         scale: 1000,
         folder: arguments.folder,
+        bullmq: arguments.bullmq,
     };
     if arguments.quick {
         options.runs = 1;

@@ -1,6 +1,7 @@
 //! The store beside Redis: processor time a command, rates with and without syncs, reads beside writes, memory,
-//! snapshots, starts.
+//! snapshots, starts, jobs by BullMQ.
 
+mod bullmq;
 pub mod clients;
 mod report;
 mod rows;
@@ -38,6 +39,8 @@ pub struct Options {
     pub scale: u64,
     /// Where data and logs are kept meanwhile; a folder of its own is made in it.
     pub folder: PathBuf,
+    /// Where BullMQ is installed, or will be.
+    pub bullmq: PathBuf,
 }
 
 impl Options {

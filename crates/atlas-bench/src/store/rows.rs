@@ -4,10 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use super::bullmq;
 use super::clients::{Clients, Command, Group, KEY_BYTES, Keys, Measured};
 use super::{Options, Report, Setting, Standing, Sync, Target};
 use crate::Error;
-use crate::process::memory;
+use crate::process::{cpu_time, memory};
 
 /// Bytes of the values that rates are measured with.
 const VALUE_BYTES: usize = 64;
@@ -33,17 +34,20 @@ pub enum Row {
     Snapshot,
     /// A start from a snapshot and the log behind it.
     Start,
+    /// Jobs by BullMQ.
+    Bullmq,
 }
 
 impl Row {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Commands,
         Self::Durable,
         Self::Reads,
         Self::Memory,
         Self::Snapshot,
         Self::Start,
+        Self::Bullmq,
     ];
 
     /// The name on the command line.
@@ -55,6 +59,7 @@ impl Row {
             Self::Memory => "memory",
             Self::Snapshot => "snapshot",
             Self::Start => "start",
+            Self::Bullmq => "bullmq",
         }
     }
 
@@ -82,6 +87,7 @@ impl Row {
             Self::Memory => turn.memory(),
             Self::Snapshot => turn.snapshot(),
             Self::Start => turn.start(),
+            Self::Bullmq => turn.bullmq(),
         }
     }
 }
@@ -327,6 +333,24 @@ impl Turn<'_> {
         }
         let case = "a start from a snapshot of 1 GB and a log of 200 MB";
         self.figure(case, "s", "≤ 1.0", standing.started_in.as_secs_f64());
+        Ok(())
+    }
+
+    fn bullmq(&mut self) -> Result<(), Error> {
+        let jobs = self.options.scaled(20_000);
+        let standing = self
+            .setting
+            .start(self.target, Sync::Every, Duration::ZERO, false)?;
+        let cpu_before = cpu_time(standing.process);
+        let rates = bullmq::run(&self.options.bullmq, standing.address, jobs)?;
+        let cpu = cpu_time(standing.process).saturating_sub(cpu_before);
+        let case = "jobs by BullMQ, the disk's own sync, 50 at a time";
+        self.figure(case, "added a second", "", rates.added);
+        self.figure(case, "worked on a second", "", rates.worked);
+        self.figure(case, "added and worked on a second", "≥ 1.2", rates.through);
+        // Three times as many: added first, at once, and all together before that to warm up.
+        let each = cpu.as_secs_f64() * 1e6 / (3 * jobs) as f64;
+        self.figure(case, "CPU µs a job", "≤ 1.0", each);
         Ok(())
     }
 }
