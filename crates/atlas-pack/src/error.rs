@@ -66,6 +66,12 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// Something that cannot be written in a format.
+    #[error("cannot be written: {message}")]
+    Unwritable {
+        /// Why.
+        message: String,
+    },
     /// An edit of something that is not there, or cannot be edited.
     #[error("cannot change {key}: {wrong}")]
     Edit {

@@ -4,6 +4,7 @@
 //! - [`Document`] is one TOML file of a pack: read with the places of its values, edited and written back so that every
 //!   byte that was not meant to change stays;
 //! - [`packwiz`] reads `pack.toml`, `index.toml` and metafiles out of documents;
+//! - [`exchange`] reads and writes the JSON files of Modrinth's and CurseForge's archives;
 //! - [`Source`] reads a whole pack out of a [`Tree`], and collects a [`Finding`] for everything that is wrong;
 //! - [`PackPath`] is a path that is safe to write on every system, [`Names`] finds paths that some system takes for one;
 //! - [`struct@Hash`] and [`Hasher`] are the hashes that packs use, murmur2 as CurseForge computes it included.
@@ -16,6 +17,7 @@
 mod check;
 mod document;
 mod error;
+pub mod exchange;
 mod finding;
 mod hash;
 mod ignored;
