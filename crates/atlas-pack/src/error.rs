@@ -66,6 +66,14 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// Configuration files that cannot be merged by key.
+    #[error("{which} cannot be merged: {message}")]
+    Unmergeable {
+        /// Which of the three files.
+        which: &'static str,
+        /// Why.
+        message: String,
+    },
     /// Something that cannot be written in a format.
     #[error("cannot be written: {message}")]
     Unwritable {

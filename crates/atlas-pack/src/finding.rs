@@ -114,6 +114,6 @@ fn rule(error: &Error) -> &'static str {
         Error::Hash { .. } => "hash",
         Error::HashFormat { .. } => "hash-format",
         Error::Pattern { .. } => "pattern",
-        Error::Edit { .. } | Error::Unwritable { .. } => "edit",
+        Error::Edit { .. } | Error::Unwritable { .. } | Error::Unmergeable { .. } => "edit",
     }
 }

@@ -6,6 +6,7 @@
 //! - [`packwiz`] reads `pack.toml`, `index.toml` and metafiles out of documents;
 //! - [`exchange`] reads and writes the JSON files of Modrinth's and CurseForge's archives;
 //! - [`Source`] reads a whole pack out of a [`Tree`], and collects a [`Finding`] for everything that is wrong;
+//! - [`merge::merge`] brings a pack's new configuration file and the player's edits of the old one together, key by key;
 //! - [`PackPath`] is a path that is safe to write on every system, [`Names`] finds paths that some system takes for one;
 //! - [`struct@Hash`] and [`Hasher`] are the hashes that packs use, murmur2 as CurseForge computes it included.
 //!
@@ -22,6 +23,7 @@ mod finding;
 mod hash;
 mod ignored;
 mod limits;
+pub mod merge;
 mod names;
 pub mod packwiz;
 mod path;
