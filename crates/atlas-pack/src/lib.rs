@@ -8,6 +8,7 @@
 //! - [`Source`] reads a whole pack out of a [`Tree`], and collects a [`Finding`] for everything that is wrong;
 //! - [`merge::merge`] brings a pack's new configuration file and the player's edits of the old one together, key by key;
 //! - [`PackPath`] is a path that is safe to write on every system, [`Names`] finds paths that some system takes for one;
+//! - [`JavaRange`] is the Java that a version of the game runs on;
 //! - [`struct@Hash`] and [`Hasher`] are the hashes that packs use, murmur2 as CurseForge computes it included.
 //!
 //! Invariants:
@@ -22,6 +23,7 @@ pub mod exchange;
 mod finding;
 mod hash;
 mod ignored;
+mod java;
 mod limits;
 pub mod merge;
 mod names;
@@ -35,6 +37,7 @@ pub use error::Error;
 pub use finding::{Finding, Severity};
 pub use hash::{Hash, HashFormat, Hasher};
 pub use ignored::Ignored;
+pub use java::{JavaFit, JavaRange};
 pub use limits::Limits;
 pub use names::{Clash, Names};
 pub use path::PackPath;

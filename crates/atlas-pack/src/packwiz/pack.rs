@@ -48,6 +48,20 @@ impl Loader {
     }
 }
 
+impl Loader {
+    /// The loaders whose mods run under this one, itself first.
+    #[must_use]
+    pub const fn runs_mods_of(self) -> &'static [Self] {
+        match self {
+            Self::Fabric => &[Self::Fabric],
+            Self::Quilt => &[Self::Quilt, Self::Fabric],
+            Self::NeoForge => &[Self::NeoForge, Self::Forge],
+            Self::Forge => &[Self::Forge],
+            Self::LiteLoader => &[Self::LiteLoader],
+        }
+    }
+}
+
 impl fmt::Display for Loader {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {

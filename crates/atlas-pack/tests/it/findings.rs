@@ -361,3 +361,14 @@ fn what_is_no_file() {
         1
     );
 }
+
+#[test]
+fn loaders_run_each_others_mods_one_way() {
+    use atlas_pack::packwiz::Loader;
+    for loader in Loader::ALL {
+        assert_eq!(loader.runs_mods_of()[0], loader);
+    }
+    assert!(Loader::Quilt.runs_mods_of().contains(&Loader::Fabric));
+    assert!(!Loader::Fabric.runs_mods_of().contains(&Loader::Quilt));
+    assert!(!Loader::Forge.runs_mods_of().contains(&Loader::NeoForge));
+}
