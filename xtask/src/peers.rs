@@ -8,6 +8,8 @@ use crate::process;
 struct Peer {
     /// Any of these on the path will do.
     programs: &'static [&'static str],
+    /// A command that must succeed as well: what a program brings may be in parts.
+    asks: &'static [&'static str],
     /// Debian's package.
     package: &'static str,
     /// What cannot be tested without it.
@@ -17,21 +19,31 @@ struct Peer {
 const PEERS: &[Peer] = &[
     Peer {
         programs: &["chromium", "chromium-browser", "google-chrome"],
+        asks: &[],
         package: "chromium",
         serves: "the console in a browser and its picture",
     },
     Peer {
         programs: &["nginx"],
+        asks: &[],
         package: "nginx-light",
         serves: "the edge benchmark's peer",
     },
     Peer {
         programs: &["haproxy"],
+        asks: &[],
         package: "haproxy",
         serves: "the edge benchmark's peer",
     },
     Peer {
+        programs: &["python3"],
+        asks: &["python3", "-c", "import venv, ensurepip"],
+        package: "python3-venv",
+        serves: "Celery and rq beside the store, a game server in Python",
+    },
+    Peer {
         programs: &["redis-server"],
+        asks: &[],
         package: "redis-server",
         serves: "what the store's protocol and client are compared with",
     },
@@ -63,15 +75,20 @@ pub(crate) fn prepare() {
 }
 
 fn missing() -> Vec<&'static Peer> {
-    PEERS
-        .iter()
-        .filter(|peer| {
-            !peer
-                .programs
-                .iter()
-                .any(|program| process::on_path(program))
-        })
-        .collect()
+    PEERS.iter().filter(|peer| !peer.is_there()).collect()
+}
+
+impl Peer {
+    fn is_there(&self) -> bool {
+        let is_found = self
+            .programs
+            .iter()
+            .any(|program| process::on_path(program));
+        let [program, arguments @ ..] = self.asks else {
+            return is_found;
+        };
+        is_found && process::text(Command::new(program).args(arguments)).is_ok()
+    }
 }
 
 fn may_install() -> bool {

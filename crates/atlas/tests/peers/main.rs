@@ -1,5 +1,5 @@
 //! The edge among strangers: WebSocket libraries of other languages as they come, game servers written with the
-//! TypeScript SDK, and the guides, followed word by word.
+//! TypeScript SDK, and the guides, followed word by word; and the store among programs that keep their jobs in it.
 //!
 //! What these need (Node with npm, Python with venv) is installed once below the target directory. Where it is missing, a
 //! test prints `skipped: REASON` and passes.
@@ -13,6 +13,7 @@
 mod guide;
 mod guides;
 mod library;
+mod programs;
 mod sdk;
 mod support;
 mod workshop;

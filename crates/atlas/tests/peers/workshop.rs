@@ -73,9 +73,20 @@ pub(crate) fn node() -> PathBuf {
 
 /// Python's `websockets` with a server for these tests, in an environment of its own (`venv`).
 pub(crate) fn python() -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/python");
+    environment("python")
+}
+
+/// Celery and rq with jobs for these tests, in an environment of their own (`venv`).
+pub(crate) fn jobs() -> PathBuf {
+    environment("jobs")
+}
+
+fn environment(name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/peers")
+        .join(name);
     let commands = "python3 -m venv venv && venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt";
-    prepared("python", &source, commands)
+    prepared(name, &source, commands)
 }
 
 /// A copy of a folder's sources in which these commands were run, made anew whenever either has changed.
@@ -136,7 +147,7 @@ fn read(root: &Path, below: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in fs::read_dir(root.join(below)).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name();
-        if ["node_modules", "dist", "build", "venv"]
+        if ["node_modules", "dist", "build", "venv", "__pycache__"]
             .iter()
             .any(|made| name == *made)
         {
