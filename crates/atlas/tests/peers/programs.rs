@@ -52,7 +52,7 @@ enum Server {
 
 /// A server that writes before it answers.
 enum Running {
-    Redis(Process),
+    Redis(Box<Process>),
     Store(Box<Atlas>),
 }
 
@@ -63,7 +63,7 @@ impl Server {
                 let command = format!(
                     "redis-server --port {port} --bind 127.0.0.1 --save '' --appendonly yes --appendfsync always"
                 );
-                Running::Redis(listening(data, &command, port).await)
+                Running::Redis(Box::new(listening(data, &command, port).await))
             }
             Self::Store => {
                 let listen = format!("127.0.0.1:{port}");
@@ -79,7 +79,7 @@ impl Server {
 impl Running {
     async fn kill(&mut self) {
         let process = match self {
-            Self::Redis(process) => process,
+            Self::Redis(process) => &mut **process,
             Self::Store(atlas) => &mut **atlas,
         };
         process.kill().unwrap();
