@@ -66,10 +66,6 @@ const NAMES: &str = "
 /// What comes, part by part: names of commands, with all their subcommands.
 const NEXT: &[(&str, &str)] = &[
     (
-        "client-side caching",
-        "client|caching client|getredir client|tracking client|trackinginfo",
-    ),
-    (
         "a cluster of several groups",
         "asking cluster|addslots cluster|countkeysinslot cluster|getkeysinslot cluster|help cluster|info \
          cluster|keyslot cluster|links cluster|myid cluster|myshardid cluster|nodes cluster|replicas \

@@ -211,7 +211,19 @@ const ACL: &[Command] = &[
 ];
 
 const CLIENT: &[Command] = &[
+    connection(
+        "caching",
+        3,
+        "6.0.0",
+        "Says whether the next command is tracked.",
+    ),
     connection("getname", 2, "2.6.9", "Tells the connection's name."),
+    connection(
+        "getredir",
+        2,
+        "6.0.0",
+        "Tells who hears of changes in its place.",
+    ),
     connection("help", 2, "5.0.0", "Tells about the subcommands."),
     connection("id", 2, "5.0.0", "Tells the connection's number."),
     connection("info", 2, "6.2.0", "Tells about the connection."),
@@ -234,6 +246,18 @@ const CLIENT: &[Command] = &[
     ),
     connection("setinfo", 4, "7.2.0", "Says which library connects."),
     connection("setname", 3, "2.6.9", "Names the connection."),
+    connection(
+        "tracking",
+        -3,
+        "6.0.0",
+        "Chooses whether the connection hears of changes of what it has read.",
+    ),
+    connection(
+        "trackinginfo",
+        2,
+        "6.2.0",
+        "Tells how the connection tracks.",
+    ),
     connection("unblock", -3, "5.0.0", "Ends another connection's waiting.").and(ADMIN),
     connection("unpause", 2, "6.2.0", "Ends a pause.").and(ADMIN),
 ];

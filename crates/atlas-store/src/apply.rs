@@ -327,6 +327,9 @@ impl Engine {
             }
         }
         self.effects = effects;
+        if read.is_ok() && self.tracking.clients > 0 {
+            self.remember_transaction(key);
+        }
         self.list(key);
         read.is_ok()
     }
@@ -488,6 +491,14 @@ impl Engine {
         for waiter in waiters {
             let is_served = effects.served.contains(&waiter.wait);
             self.settle_wait(waiter.wait, is_served);
+        }
+        if self.tracking.clients > 0 {
+            if let Some(key) = target.client {
+                self.remember_transaction(key);
+            }
+            let by = target.client.and_then(|key| self.connections.get(key));
+            let by = by.map_or(0, |connection| connection.id);
+            self.tell_tracking(&effects.changes, by);
         }
         if !effects.changes.is_empty() {
             self.changed(&effects.changes, waiters);

@@ -12,6 +12,7 @@ mod observed;
 mod pubsub;
 mod scripts;
 mod server;
+mod tracking;
 mod transactions;
 
 pub(crate) use acl::read_file as read_users;

@@ -55,6 +55,11 @@ pub struct StoreConfig {
     /// Bytes that are kept for one client between its commands: those of a transaction, the keys that it watches or waits
     /// for, the channels and patterns that it listens to, its names. A command that would need more is refused.
     pub client_kept_bytes_max: ByteSize,
+    /// Keys of which it is kept which clients have read them, for `CLIENT TRACKING`; beyond it clients are told of some as if
+    /// they had changed. 0: as many as `tracking-bytes-max` takes.
+    pub tracking_keys_max: u32,
+    /// Bytes that this takes, about.
+    pub tracking_bytes_max: ByteSize,
     /// Bytes of one command as it is sent; beyond it the client is disconnected.
     pub client_query_bytes_max: ByteSize,
     /// Bytes of one argument, and of a string.
@@ -154,6 +159,8 @@ impl Default for StoreConfig {
             idle_timeout: TimeSpan::from_secs(0),
             client_output_bytes_max: ByteSize::mib(256),
             client_kept_bytes_max: ByteSize::mib(256),
+            tracking_keys_max: 1_000_000,
+            tracking_bytes_max: ByteSize::mib(128),
             client_query_bytes_max: ByteSize::gib(1),
             argument_bytes_max: ByteSize::mib(512),
             arguments_max: 1 << 20,

@@ -12,6 +12,7 @@ use atlas_resp::{Encoder, Protocol};
 
 use crate::pubsub::Subscriptions;
 use crate::stream::Stream;
+use crate::tracking::Tracked;
 use crate::transaction::{Transaction, Watched};
 
 /// A buffer larger than this is given back once it is empty: a client that does nothing holds none.
@@ -137,7 +138,7 @@ pub(crate) struct Connection {
     pub(crate) is_authenticated: bool,
     /// Whose rights it has, once it is authenticated.
     pub(crate) user: Arc<User>,
-    /// It is authenticated, and its user may do everything: there is nothing to look up.
+    /// It is authenticated, its user may do everything, and it tracks nothing: its commands need no looking at.
     pub(crate) is_trusted: bool,
     /// Its steps in the queue.
     pub(crate) in_flight: u32,
@@ -153,6 +154,8 @@ pub(crate) struct Connection {
     /// A key that it watches has changed.
     pub(crate) is_watch_broken: bool,
     pub(crate) subscriptions: Option<Box<Subscriptions>>,
+    /// How it tracks, if it does.
+    pub(crate) tracked: Option<Box<Tracked>>,
     pub(crate) name: Vec<u8>,
     pub(crate) library: Vec<u8>,
     pub(crate) library_version: Vec<u8>,
@@ -223,6 +226,7 @@ impl Connection {
             watched_bytes: 0,
             is_watch_broken: false,
             subscriptions: None,
+            tracked: None,
             name: Vec::new(),
             library: Vec::new(),
             library_version: Vec::new(),
@@ -255,7 +259,8 @@ impl Connection {
 
     /// Looks whether its commands need no looking at, after its user or their rights have changed.
     pub(crate) fn settle_trust(&mut self) {
-        self.is_trusted = self.is_authenticated && self.user.is_unrestricted();
+        let is_free = self.is_authenticated && self.user.is_unrestricted();
+        self.is_trusted = is_free && self.tracked.is_none();
     }
 
     /// Bytes, about, that are kept for it between its commands, except of what waits to be read or sent.
@@ -263,10 +268,18 @@ impl Connection {
         let subscriptions = self.subscriptions.as_ref();
         self.watched_bytes
             + subscriptions.map_or(0, |subscriptions| subscriptions.bytes)
+            + self.tracked.as_ref().map_or(0, |tracked| tracked.bytes())
             + self.transaction.as_ref().map_or(0, |one| one.bytes)
             + self.name.len()
             + self.library.len()
             + self.library_version.len()
+    }
+
+    /// The client that hears of changes in its place, 0 if it does itself, -1 if it does not track.
+    pub(crate) fn redirect(&self) -> i64 {
+        self.tracked
+            .as_ref()
+            .map_or(-1, |tracked| tracked.redirect as i64)
     }
 
     /// True if the answer to the command at hand is wanted.

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use atlas_kv::command::{self, Flags, Group, Handler};
-use atlas_kv::{ArgumentBuffer, Arguments, Command, Moment, Reply as _};
+use atlas_kv::{ArgumentBuffer, Arguments, Change, Command, Moment, Reply as _};
 use atlas_resp::Protocol;
 use atlas_wal::{Kind, Record};
 
@@ -115,6 +115,16 @@ impl Engine {
             self.hold(key, Hold::Paused(ArgumentBuffer::from(arguments)));
             return;
         }
+        // What it reads is remembered once it is read: it is read at once.
+        if !is_plain
+            && self.is_tracked_read(key, command)
+            && self.wait_for_own_records(key, request)
+        {
+            return;
+        }
+        if !is_plain && matches!(command.handler, Handler::Script(_)) {
+            self.note_script(key, command, &arguments);
+        }
         self.statistics.of(command).calls += 1;
         self.begin_untimed(command);
         match command.handler {
@@ -125,6 +135,9 @@ impl Engine {
             Handler::Write(_) => self.write_command(key, command, request),
             Handler::Script(_) => self.script_command(key, command, request),
             Handler::Service => self.service(key, command, request),
+        }
+        if !is_plain {
+            self.remember_reads(key, command, &arguments);
         }
         if self.counts.errors != errors {
             self.statistics.of(command).failed += 1;
@@ -138,6 +151,13 @@ impl Engine {
                 self.look_if_slow(key, command, &arguments);
             }
         }
+    }
+
+    fn is_tracked_read(&self, key: usize, command: &Command) -> bool {
+        let connection = self.connections.get(key);
+        connection.is_some_and(|one| one.tracked.is_some())
+            && (matches!(command.handler, Handler::Read(_) | Handler::Script(_))
+                || command.name == "exec")
     }
 
     fn is_paused(&self, key: usize, command: &Command, arguments: &Arguments<'_>) -> bool {
@@ -412,6 +432,11 @@ impl Engine {
         }
         self.effects = effects;
         self.list(key);
+        if self.tracking.clients > 0 && matches!(command.name, "flushall" | "flushdb") {
+            // There was nothing to flush; whoever tracks hears of it all the same, as in Redis.
+            let id = self.connections.get(key).map_or(0, |one| one.id);
+            self.tell_tracking(&[Change::Database(database)], id);
+        }
         true
     }
 

@@ -27,6 +27,7 @@ use crate::pubsub::PubSub;
 use crate::snapshot::Snapshots;
 use crate::statistics::{Durability, Statistics, SyncTimes};
 use crate::tls::Identity;
+use crate::tracking::Tracking;
 use crate::transaction::Watches;
 use crate::waiting::Waiting;
 
@@ -55,6 +56,8 @@ pub(crate) struct Live {
     /// New users may hear all channels.
     pub(crate) acl_hears_all: bool,
     pub(crate) acl_log_entries_max: usize,
+    /// Keys of which it is kept who has read them; 0 is no such bound.
+    pub(crate) tracking_keys_max: usize,
     pub(crate) clients_max: usize,
     pub(crate) idle_timeout: Duration,
     pub(crate) output_bytes_max: usize,
@@ -80,6 +83,7 @@ impl Live {
             password,
             acl_hears_all: config.acl_pubsub_default == AclPubsubDefault::Allchannels,
             acl_log_entries_max: config.acl_log_entries_max as usize,
+            tracking_keys_max: config.tracking_keys_max as usize,
             clients_max: config.clients_max as usize,
             idle_timeout: config.idle_timeout.as_duration(),
             output_bytes_max: config.client_output_bytes_max.as_usize(),
@@ -218,6 +222,7 @@ pub(crate) struct Engine {
     pub(crate) waiting: Waiting,
     pub(crate) watches: Watches,
     pub(crate) pubsub: PubSub,
+    pub(crate) tracking: Tracking,
     pub(crate) snapshots: Snapshots,
     pub(crate) expiry: crate::expiry::Expiry,
     pub(crate) pause: crate::commands::Pause,
@@ -300,6 +305,7 @@ impl Engine {
             self.snapshot_step();
             self.tick();
             self.submit();
+            self.broadcast();
             self.flush();
         }
         Ok(())
@@ -456,7 +462,8 @@ impl Engine {
     /// What of effects anybody wants to hear.
     pub(crate) fn interest(&self) -> Interest {
         let mut interest = Interest::empty();
-        if !self.watches.is_empty() || !self.waiting.is_empty() {
+        let tracks = self.tracking.clients > 0;
+        if !self.watches.is_empty() || !self.waiting.is_empty() || tracks {
             interest |= Interest::KEYS;
         }
         if !self.live.notify.is_empty() && !self.pubsub.is_empty() {
@@ -504,6 +511,7 @@ impl Engine {
         self.ticked = self.now;
         self.prepare_busy();
         self.end_elsewheres();
+        self.drop_tracked();
         self.shrink();
         self.sweep();
         self.evict();

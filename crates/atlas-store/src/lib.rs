@@ -12,7 +12,7 @@
 //!   follows for others;
 //! - `snapshot.rs` writes the state of one instant beside the engine's work, `recovery.rs` reads it and the log back;
 //! - `access.rs` decides who may do what, `commands/acl.rs` changes that;
-//! - `expiry.rs` removes keys by records of their own, `pubsub.rs` carries messages;
+//! - `expiry.rs` removes keys by records of their own, `pubsub.rs` carries messages, `tracking.rs` news of what clients have read;
 //! - `statistics.rs` counts, `asked.rs` tells it, `admin.rs` is the store's part of the admin API
 //!   (`api.rs` has its shapes);
 //! - `files.rs` works on a directory beside a store: checks it, prints it, copies it, makes a new one;
@@ -55,6 +55,7 @@ mod sockets;
 mod statistics;
 mod stream;
 mod tls;
+mod tracking;
 mod transaction;
 mod waiting;
 

@@ -126,6 +126,7 @@ impl Engine {
                 "acl-pubsub-default" => live.acl_hears_all = fresh.acl_hears_all,
                 "acl-log-entries-max" => live.acl_log_entries_max = fresh.acl_log_entries_max,
                 "tls" if is_new_identity => self.identity.clone_from(&identity),
+                "tracking-keys-max" => live.tracking_keys_max = fresh.tracking_keys_max,
                 "clients-max" => live.clients_max = fresh.clients_max,
                 "idle-timeout" => live.idle_timeout = fresh.idle_timeout,
                 "client-output-bytes-max" => live.output_bytes_max = fresh.output_bytes_max,

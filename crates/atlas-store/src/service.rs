@@ -36,6 +36,7 @@ use crate::recovery::{Recovered, recover};
 use crate::snapshot::Snapshots;
 use crate::statistics::{Durability, Statistics, SyncTimes};
 use crate::tls::Identity;
+use crate::tracking::Tracking;
 use crate::transaction::Watches;
 use crate::waiting::Waiting;
 
@@ -276,6 +277,7 @@ impl Store {
             waiting: Waiting::default(),
             watches: Watches::default(),
             pubsub: PubSub::default(),
+            tracking: Tracking::new(self.seed),
             snapshots: Snapshots::new(self.recovered.snapshot.as_ref(), now),
             expiry: Expiry::default(),
             pause: Pause::default(),

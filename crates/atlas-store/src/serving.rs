@@ -78,6 +78,11 @@ impl Engine {
             .keyspace
             .read(found.command, moment, &arguments, output);
         if read.is_ok() {
+            if self.tracking.clients > 0 {
+                let (place, command) = (found.connection, found.command);
+                let buffer = found.arguments.clone();
+                self.remember_waited(place, command, &buffer.arguments());
+            }
             self.settle_wait(wait, true);
         }
     }

@@ -404,6 +404,7 @@ impl Engine {
         }
         self.unlisten(key);
         self.unwatch(key);
+        self.untrack(key);
         let mut connection = self.connections.remove(key);
         if let Some(Hold::Wait(wait)) = connection.hold.as_deref() {
             self.end_wait(*wait, crate::waiting::Ending::Gone);

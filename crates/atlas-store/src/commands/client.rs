@@ -132,10 +132,19 @@ impl Engine {
                 self.with_output(key, |output| output.ok());
             }
             "unblock" => self.client_unblock(key, &arguments),
+            "tracking" => self.client_tracking(key, &arguments),
+            "trackinginfo" => self.tracking_info(key),
+            "caching" => self.client_caching(key, &arguments),
+            "getredir" => self.with_connection(key, |connection| {
+                let redirect = connection.redirect();
+                connection.output.integer(redirect);
+            }),
             _ => self.help(
                 key,
                 "CLIENT",
                 &[
+                    "CACHING (YES|NO)",
+                    "GETREDIR",
                     "GETNAME",
                     "ID",
                     "INFO",
@@ -147,6 +156,8 @@ impl Engine {
                     "REPLY (ON|OFF|SKIP)",
                     "SETINFO <option> <value>",
                     "SETNAME <name>",
+                    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+                    "TRACKINGINFO",
                     "UNBLOCK <clientid> [TIMEOUT|ERROR]",
                     "UNPAUSE",
                 ],
@@ -387,6 +398,15 @@ impl Engine {
         if channels + patterns > 0 {
             flags.push('P');
         }
+        if let Some(tracked) = &connection.tracked {
+            flags.push('t');
+            if tracked.is_broken {
+                flags.push('R');
+            }
+            if tracked.is_broadcast {
+                flags.push('B');
+            }
+        }
         if connection.is_no_touch {
             flags.push('T');
         }
@@ -397,7 +417,7 @@ impl Engine {
             flags.push('N');
         }
         format!(
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub=0 multi={multi} qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp=0 obl=0 oll=0 omem={} tot-mem={} events=r cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={}",
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub=0 multi={multi} qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp=0 obl=0 oll=0 omem={} tot-mem={} events=r cmd={} user={} redir={} resp={} lib-name={} lib-ver={}",
             connection.id,
             connection.address,
             connection.local,
@@ -419,6 +439,7 @@ impl Engine {
                 + size_of::<Connection>(),
             connection.last_command_name(),
             connection.user.name().escape_ascii(),
+            connection.redirect(),
             if connection.output.protocol == Protocol::Resp3 {
                 3
             } else {

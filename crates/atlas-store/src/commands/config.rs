@@ -320,6 +320,14 @@ static SETTINGS: &[Setting] = &[
             Ok(())
         },
     },
+    Setting {
+        name: "tracking-table-max-keys",
+        get: |engine| engine.live.tracking_keys_max.to_string(),
+        set: |live, _, value| {
+            live.tracking_keys_max = number(value)?;
+            Ok(())
+        },
+    },
     limit!("zset-max-listpack-entries", sorted_set_listpack_entries_max),
     limit!(
         "zset-max-listpack-value",
@@ -481,6 +489,7 @@ impl Engine {
         self.refusals
             .entries
             .truncate(self.live.acl_log_entries_max);
+        self.drop_tracked();
         let wants_missed = self.live.notify.contains(atlas_kv::Class::MISSED);
         self.keyspace.gather_missed(wants_missed);
     }

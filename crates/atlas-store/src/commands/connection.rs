@@ -196,6 +196,7 @@ impl Engine {
     pub(super) fn reset(&mut self, key: usize) {
         self.unlisten(key);
         self.unwatch(key);
+        self.untrack(key);
         let user = Arc::clone(&self.default_user);
         let Some(connection) = self.connections.get_mut(key) else {
             return;

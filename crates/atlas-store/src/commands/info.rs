@@ -118,7 +118,7 @@ impl Engine {
         fields.add("client_recent_max_input_buffer", input);
         fields.add("client_recent_max_output_buffer", output);
         fields.add("blocked_clients", blocked);
-        fields.add("tracking_clients", 0);
+        fields.add("tracking_clients", self.tracking.clients);
         fields.add("clients_in_timeout_table", self.waiting.len());
         fields.add("watching_keys", self.watches.len());
     }
@@ -232,9 +232,9 @@ impl Engine {
         fields.add("latest_fork_usec", 0);
         fields.add("total_forks", 0);
         fields.add("migrate_cached_sockets", 0);
-        fields.add("tracking_total_keys", 0);
-        fields.add("tracking_total_items", 0);
-        fields.add("tracking_total_prefixes", 0);
+        fields.add("tracking_total_keys", self.tracking.keys_len());
+        fields.add("tracking_total_items", self.tracking.items_len());
+        fields.add("tracking_total_prefixes", self.tracking.prefixes_len());
         fields.add("total_error_replies", counts.errors);
         fields.add(
             "client_output_buffer_limit_disconnections",

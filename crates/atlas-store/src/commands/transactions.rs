@@ -369,6 +369,7 @@ impl Engine {
         let (id, in_flight) = (connection.id, connection.in_flight);
         let (protocol, is_muted) = (connection.output.protocol, connection.is_muted());
         let record = &transaction.record;
+        self.note_transaction(key, &record.arguments());
         let request = Request {
             bytes: record.bytes(),
             ranges: record.ranges(),

@@ -17,5 +17,6 @@ mod pubsub;
 mod replay;
 mod scripts;
 mod support;
+mod tracking;
 mod transactions;
 mod trouble;
