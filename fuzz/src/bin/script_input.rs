@@ -49,7 +49,9 @@ atlas_fuzz::target!(|data| {
     SANDBOX.with(|place| {
         let sandbox = place.get_or_init(|| Sandbox::new(Limits::default()).expect("a sandbox"));
         sandbox.refuel(Fuel(2_000_000)).expect("a run");
-        let script = sandbox.load("@check", SCRIPT.as_bytes()).expect("it compiles");
+        let script = sandbox
+            .load("@check", SCRIPT.as_bytes())
+            .expect("it compiles");
         let input = sandbox.lua().create_string(input).expect("it fits");
         match sandbox.call(&script, (kind % 6, input)) {
             Ok(_) | Err(Error::OutOfFuel | Error::OutOfMemory) => {}
