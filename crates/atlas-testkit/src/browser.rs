@@ -116,15 +116,26 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         let _ = self.process.kill();
-        // Its helper processes end a moment after it, and write to the profile until then.
+        // Its helper processes end a moment after it, and write to the profile until then: what is removed before comes
+        // back.
+        let profile = self.profile.path().to_string_lossy().into_owned();
         for _ in 0..100 {
-            let _ = std::fs::remove_dir_all(self.profile.path());
-            if !self.profile.path().exists() {
-                return;
+            if users_of(&profile) == 0 {
+                break;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+        let _ = std::fs::remove_dir_all(self.profile.path());
     }
+}
+
+/// The processes whose command line names the profile.
+fn users_of(profile: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines
+        .filter(|line| String::from_utf8_lossy(line).contains(profile))
+        .count()
 }
 
 fn find_program() -> Option<PathBuf> {
@@ -140,15 +151,6 @@ fn find_program() -> Option<PathBuf> {
 mod tests {
     use super::*;
     use crate::eventually;
-
-    /// The processes whose command line names the profile.
-    fn users_of(profile: &str) -> usize {
-        let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-        lines
-            .filter(|line| String::from_utf8_lossy(line).contains(profile))
-            .count()
-    }
 
     #[tokio::test]
     async fn a_dropped_browser_leaves_nothing_behind() {
